@@ -1,0 +1,1 @@
+"""JSON for programs: our own API and the wire format that existing clients already speak."""

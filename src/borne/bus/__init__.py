@@ -1,0 +1,1 @@
+"""Hints between processes. They carry ids only: a lost hint costs time, never data."""

@@ -1,0 +1,1 @@
+"""The sockets that chargers hold: handshake, links and their epochs, commands out, facts in."""

@@ -1,0 +1,1 @@
+"""HTML pages for people: one file per noun, with templates, styles and live updates."""

@@ -1,0 +1,1 @@
+"""Simulated chargers and the deterministic world in which the real rings are tested."""
