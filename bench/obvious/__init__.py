@@ -1,0 +1,1 @@
+"""The measure of comparison: an OCPP server as most people would write it first."""
