@@ -1,0 +1,1 @@
+"""What tests share: the policy on missing servers and browsers, and the servers themselves."""
