@@ -111,9 +111,19 @@ def _usable_binaries(home: Path, owner: str | None) -> Path:
     if owner is not None:
         home.chmod(0o755)
         if not _runs(found / "postgres", owner):
-            shutil.copytree(found.parent, home / "install", symlinks=True)
-            found = home / "install" / "bin"
+            found = _copy_package(found, home / "install")
     return found
+
+
+def _copy_package(bin_dir: Path, target: Path) -> Path:
+    """Copy the PyPI package's PostgreSQL, and the libraries that its wheel keeps beside it, to an open folder."""
+    version = bin_dir.parent
+    package = version.parent
+    shutil.copytree(version, target / package.name / version.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    return target / package.name / version.name / "bin"
 
 
 def _runs(program: Path, owner: str) -> bool:
