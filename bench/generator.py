@@ -31,6 +31,7 @@ from bench.wire import Charger, Credentials, Tally
 # One source address has some 28,000 ports, and a closed socket keeps its own for a minute.
 LINKS_PER_SOURCE = 8_000
 TICK_S = 0.001
+OPEN_TIMEOUT_S = 120
 
 
 class Generator:
@@ -72,6 +73,7 @@ class Load:
         self.chargers: list[Charger] = []
         self.opened = 0
         self.retries = 0
+        self.chance = random.Random(1)
         self.pacing: asyncio.Task[dict[str, Any]] | None = None
         self.tls = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
@@ -86,7 +88,8 @@ class Load:
             for credentials in wanted:
                 await self.open_one(credentials)
 
-        await asyncio.gather(*(worker() for _ in range(min(concurrency, count))))
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await asyncio.gather(*(worker() for _ in range(min(concurrency, count))))
         seconds = (time.monotonic_ns() - started_ns) / 1e9
         return {"seconds": seconds, "retries": self.retries, "busy": (time.process_time() - cpu_s) / seconds}
 
@@ -97,7 +100,6 @@ class Load:
         headers = {"Authorization": f"Basic {secret}", "Sec-WebSocket-Protocol": "ocpp1.6"}
         self.opened += 1
         source = f"127.0.1.{1 + self.opened // LINKS_PER_SOURCE}"
-        chance = random.Random(self.opened)
         while True:
             booted: asyncio.Future[None] = loop.create_future()
             charger = Charger(self.tally, credentials.identity, self.opened, lambda: booted.set_result(None))
@@ -108,6 +110,7 @@ class Load:
                     ssl_context=self.tls if credentials.url.startswith("wss:") else None,
                     extra_headers=headers,
                     read_buffer_init_size=1024,
+                    use_aiofastnet=False,
                     websocket_handshake_timeout=60,
                     local_addr=(source, 0),
                 )
@@ -116,8 +119,8 @@ class Load:
                 self.retries += 1
                 if self.retries > 50_000:
                     raise
-                await asyncio.sleep(chance.uniform(0.1, 0.5))
-        await asyncio.wait_for(booted, 60)
+                await asyncio.sleep(self.chance.uniform(0.1, 0.5))
+        await booted
         self.chargers.append(charger)
 
     async def saturate(self) -> dict[str, Any]:
