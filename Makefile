@@ -33,7 +33,7 @@ lint: dev ## check style, types and the rings' imports
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "run: make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@scripts/lint-imports
+	@report=$$($(BIN)/lint-imports --no-logo) || { echo "$$report"; exit 1; }
 
 format: dev ## put the code into its form
 	@$(BIN)/ruff check --quiet --fix
