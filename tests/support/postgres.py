@@ -37,6 +37,7 @@ class PostgresServer:
 
     bin_dir: Path
     port: int
+    pid: int
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
 
     @property
@@ -62,18 +63,21 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a server, yield it once it answers, stop it and remove its data. Raises PostgresUnavailableError."""
+def running_server(durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a server, yield it once it answers, stop it and remove its data. Raises PostgresUnavailableError.
+
+    Nothing in a test must survive a power cut, so a server does not wait for the disk unless it is to be `durable`.
+    """
     with tempfile.TemporaryDirectory(prefix="borne-pg-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         owner = _owner()
         bin_dir = _usable_binaries(home, owner)
         data = _make_cluster(home, bin_dir, owner)
         port = _free_port()
-        process = _launch(bin_dir, data, port, owner, home / "log")
+        process = _launch(bin_dir, data, port, owner, home / "log", durable)
         try:
             _wait_until_ready(process, bin_dir, port, home / "log")
-            yield PostgresServer(bin_dir, port)
+            yield PostgresServer(bin_dir, port, process.pid)
         finally:
             _stop(process)
 
