@@ -164,7 +164,12 @@ def _launch(
     bin_dir: Path, data: Path, port: int, owner: str | None, log: Path, durable: bool
 ) -> subprocess.Popen[bytes]:
     fsync = "on" if durable else "off"
-    settings = {"fsync": fsync, "max_connections": "200", "unix_socket_directories": "", "listen_addresses": "127.0.0.1"}
+    settings = {
+        "fsync": fsync,
+        "max_connections": "200",
+        "unix_socket_directories": "",
+        "listen_addresses": "127.0.0.1",
+    }
     options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
     command = ["sh", "-c", _WATCH, "sh", bin_dir / "postgres", "-D", data, "-p", str(port), *options]
     with log.open("wb") as out:
