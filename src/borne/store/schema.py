@@ -7,7 +7,7 @@ milliseconds since the epoch (`*_ms`), flags are 0 or 1, structures are JSON tex
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text, text
 
 metadata = MetaData(
     naming_convention={"pk": "%(table_name)s_pk", "ix": "%(table_name)s_%(column_0_N_name)s", "uq": "%(table_name)s_%(column_0_N_name)s_uq"}
@@ -162,7 +162,7 @@ chargers = Table(
     _int("disabled", default="0"),
     _int("created_ms"),
     _int("changed_ms"),  # any change by a person: the gateway's directory follows it
-    _text("search", default=""),  # casefolded name, serial, model, location
+    _text("search", default=""),  # the name's place in the order, then folded words: store.charger_list.search_text
     # ---- projected by the machine
     _int("version", default="0"),
     _text("state", default="{}"),
@@ -178,10 +178,23 @@ chargers = Table(
     _text("restart_verdict", null=True),
     _int("restart_ended_ms", null=True),
     Index("chargers_identity_uq", "identity", unique=True),
-    Index(None, "organisation_id", "name"),
-    Index(None, "organisation_id", "status", "name"),
-    Index(None, "organisation_id", "location_id", "name"),
-    Index(None, "organisation_id", "last_seen_ms"),
+    # Each order and filter of the list walks one index alone, without the rows (store.charger_list).
+    Index("chargers_by_name", "organisation_id", "search", "id", "location_id"),
+    Index("chargers_by_status", "organisation_id", "status", "search", "id", "location_id", "attention"),
+    Index("chargers_by_location", "organisation_id", "location_id", "search", "id", "status", "attention"),
+    Index("chargers_by_seen", "organisation_id", "last_seen_ms", "id", "location_id", "status", "attention"),
+    Index("chargers_by_restart", "organisation_id", "restart_id", "id", "location_id", "status", "attention"),
+    Index("chargers_counts", "organisation_id", "location_id", "status", "attention"),
+    Index(
+        "chargers_attention",
+        "organisation_id",
+        "search",
+        "id",
+        "location_id",
+        "status",
+        sqlite_where=text("attention = 1"),
+        postgresql_where=text("attention = 1"),
+    ),
     Index(None, "changed_ms"),
 )
 
