@@ -66,6 +66,7 @@ class LinkLost(Fact, frozen=True, gc=False, kw_only=True):
     how: LossHow
     ours: bool
     close_code: int | None = None
+    last_sign_ms: int | None = None  # the last traffic or pong on it: when it really left, if nobody said so
 
 
 # ---- what chargers say -------------------------------------------------------------------------------------------
@@ -229,8 +230,16 @@ class RestartSent(Fact, frozen=True, gc=False, kw_only=True):
     deadline_after_ms: int
 
 
+class RestartWritten(Fact, frozen=True, gc=False, kw_only=True):
+    """The Reset was handed to the socket: from here on evidence counts. Submitted right after the write, so that whatever the
+    charger says after it comes after it here too."""
+
+    restart_id: int
+    epoch: int
+
+
 class RestartUnwritten(Fact, frozen=True, gc=False, kw_only=True):
-    """The frame never reached the socket: the link ended between the commit and the write."""
+    """The frame was never written: the link ended, or the charger booted, between the commit and the write."""
 
     restart_id: int
     epoch: int

@@ -1,0 +1,98 @@
+"""Who may do what. Every answer is the list of what stands in the way; empty means yes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from borne.core import plans
+
+Role = Literal["super-admin", "admin", "operator", "user"]
+Reason = Literal["role", "plan", "model", "disabled", "never_connected", "offline", "updating", "restarting"]
+REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What one person may see now: one organisation, and in it all locations (None) or some, all chargers (None) or some.
+
+    Every store function about an organisation's data takes it.
+    """
+
+    person_id: int
+    person_name: str
+    organisation_id: int
+    role: Role
+    plan: str
+    location_ids: tuple[int, ...] | None = None
+    charger_ids: tuple[int, ...] | None = None
+
+    def covers(self, organisation_id: int, location_id: int, charger_id: int) -> bool:
+        """Whether a charger there may be seen."""
+        if organisation_id != self.organisation_id:
+            return False
+        if self.location_ids is not None and location_id not in self.location_ids:
+            return False
+        return self.charger_ids is None or charger_id in self.charger_ids
+
+
+class ChargerFacts(msgspec.Struct, frozen=True):
+    """What the restart rules ask of a charger."""
+
+    organisation_id: int
+    location_id: int
+    charger_id: int
+    restarts: bool  # its model can
+    status: str  # core.charger.Status
+    online: bool
+    disabled: bool = False
+
+
+def administers(scope: Scope, organisation_id: int, location_id: int) -> bool:
+    """Super-admin of the organisation, or admin of the location."""
+    if scope.organisation_id != organisation_id or scope.role not in ("super-admin", "admin"):
+        return False
+    return scope.location_ids is None or location_id in scope.location_ids
+
+
+def may_restart(scope: Scope, charger: ChargerFacts) -> tuple[Reason, ...]:
+    """Why this person may not restart this charger now; empty when they may (the help article's conditions)."""
+    found: list[Reason] = []
+    if not administers(scope, charger.organisation_id, charger.location_id):
+        found.append("role")
+    if not plans.has(scope.plan, "RESTART"):
+        found.append("plan")
+    return (*found, *not_restartable(charger))
+
+
+def not_restartable(charger: ChargerFacts) -> tuple[Reason, ...]:
+    """What stands in the way on the charger's side; empty when a Reset could be sent now."""
+    found: list[Reason] = []
+    if not charger.restarts:
+        found.append("model")
+    if charger.disabled:
+        found.append("disabled")
+    if charger.status == "never":
+        found.append("never_connected")
+    elif not charger.online and charger.status != "restarting":
+        found.append("offline")
+    if charger.status == "updating":
+        found.append("updating")
+    if charger.status == "restarting":
+        found.append("restarting")
+    return tuple(found)
+
+
+def may_restart_many(scope: Scope) -> bool:
+    """Restarting many is a feature of its own (Business), for those who administer something."""
+    return scope.role in ("super-admin", "admin") and plans.has(scope.plan, "RESTART") and plans.has(scope.plan, "BULK_ACTIONS")
+
+
+def may_see_frames(scope: Scope) -> bool:
+    """Raw frames hold what chargers say of people's tags: for those who run chargers, not for drivers."""
+    return scope.role != "user"
+
+
+def may_add_charger(scope: Scope, location_id: int) -> bool:
+    """Super-admin, or admin of the location."""
+    return administers(scope, scope.organisation_id, location_id)
