@@ -58,7 +58,7 @@ class Generator:
             raise RuntimeError(f"{do}: {answer['error']}")
         return answer
 
-    def __enter__(self) -> "Generator":
+    def __enter__(self) -> Generator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
@@ -102,28 +102,30 @@ class Load:
         headers = {"Authorization": f"Basic {secret}", "Sec-WebSocket-Protocol": "ocpp1.6"}
         self.opened += 1
         source = f"{self.network}.{1 + self.opened // LINKS_PER_SOURCE}"
+        booted: asyncio.Future[None] = loop.create_future()
         while True:
-            booted: asyncio.Future[None] = loop.create_future()
             charger = Charger(self.tally, credentials.identity, self.opened, lambda: booted.set_result(None))
             try:
-                await ws_connect(
-                    lambda charger=charger: charger,  # type: ignore[misc]
-                    credentials.url,
-                    ssl_context=self.tls if credentials.url.startswith("wss:") else None,
-                    extra_headers=headers,
-                    read_buffer_init_size=1024,
-                    use_aiofastnet=False,
-                    websocket_handshake_timeout=60,
-                    local_addr=(source, 0),
-                )
+                await self.dial(charger, credentials.url, headers, source)
                 break
             except (OSError, WSError, TimeoutError):
                 self.retries += 1
-                if self.retries > 50_000:
-                    raise
                 await asyncio.sleep(self.chance.uniform(0.1, 0.5))
         await booted
         self.chargers.append(charger)
+
+    async def dial(self, charger: Charger, url: str, headers: dict[str, str], source: str) -> None:
+        """Open the link of one charger from an address of our own."""
+        await ws_connect(
+            lambda: charger,
+            url,
+            ssl_context=self.tls if url.startswith("wss:") else None,
+            extra_headers=headers,
+            read_buffer_init_size=1024,
+            use_aiofastnet=False,
+            websocket_handshake_timeout=60,
+            local_addr=(source, 0),
+        )
 
     async def saturate(self) -> dict[str, Any]:
         """Every charger sends its next message as soon as the last one is answered, until `pause`."""

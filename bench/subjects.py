@@ -2,141 +2,134 @@
 
 import os
 import secrets
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
+from bench.browsers import Browsers
+from bench.certificate import make_certificate
+from bench.stage import Running, Stage, ended_on_error, free_port, listens
 from bench.wire import Credentials
+from tests.support.postgres import running_server
 
-START_TIMEOUT_S = 120.0
-
-
-@dataclass
-class Running:
-    """A server that listens, with the chargers it knows."""
-
-    name: str
-    pids: list[int]
-    chargers_file: Path
-    folder: Path
-    portal_url: str | None = None
-    ca_file: str | None = None
-    login: tuple[str, str] | None = None
-    borne: list[str] = field(default_factory=list)
+BORNE = str(Path(sys.executable).with_name("borne"))
+EMAIL, PASSWORD = "bench@example.test", "a password for the benchmark"
+BROWSERS = 50
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A name, and how to start it: `start(core, count)` gives a running server with `count` chargers."""
+    """A name, how to start it with a number of chargers on a core, and how many browsers watch it."""
 
     name: str
-    start: Callable[[int, int], "Stage"]
+    start: Callable[[int, int], Stage]
+    browsers: int = 0
 
-
-class Stage:
-    """The processes and the folder of one run; all gone at its end."""
-
-    def __init__(self, core: int) -> None:
-        self.core = core
-        self.folder = Path(tempfile.mkdtemp(prefix="borne-bench-", dir=scratch_folder()))
-        self.processes: list[subprocess.Popen[str]] = []
-        self.running: Running | None = None
-
-    def spawn(self, command: list[str], ready: Callable[[], bool], environment: dict[str, str] | None = None) -> int:
-        """Start a process on this stage's core and wait until `ready`. Raises RuntimeError if it dies or takes too long."""
-        log = (self.folder / f"process-{len(self.processes)}.log").open("w")
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: os.sched_setaffinity(0, {self.core}),
-        )
-        self.processes.append(process)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{' '.join(command)} did not start:\n{Path(log.name).read_text()[-2000:]}")
-            time.sleep(0.05)
-        return process.pid
-
-    def __enter__(self) -> Running:
-        if self.running is None:
-            raise RuntimeError("nothing was started")
-        return self.running
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Stop the processes, the last one started first, and delete the folder."""
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def scratch_folder() -> str:
-    """Where databases go: BENCH_FOLDER, or `.bench` of the checkout: /tmp is often not a disk."""
-    folder = Path(os.environ.get("BENCH_FOLDER", ".bench")).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder)
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> Callable[[], bool]:
-    """A check that something accepts connections on a loopback port."""
-
-    def check() -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
-            return True
-        return False
-
-    return check
-
-
-@contextmanager
-def ended_on_error(stage: Stage) -> Iterator[Stage]:
-    """Leave nothing behind when a start fails half-way."""
-    try:
-        yield stage
-    except BaseException:
-        stage.end()
-        raise
+    def company(self, running: Running, core: int) -> AbstractContextManager[object]:
+        """The browsers that have the portal open while chargers talk."""
+        return Browsers(running, self.browsers, core) if self.browsers else nullcontext()
 
 
 def start_obvious(core: int, count: int) -> Stage:
     """The obvious server with `count` chargers."""
-    with ended_on_error(Stage(core)) as stage:
+    with ended_on_error(Stage("obvious", core)) as stage:
         port = free_port()
-        chargers = [
-            Credentials(f"BENCH-{number:06d}", secrets.token_urlsafe(24), f"ws://127.0.0.1:{port}/ocpp/BENCH-{number:06d}")
-            for number in range(count)
-        ]
+        names = [f"BENCH-{number:06d}" for number in range(count)]
+        url = f"ws://127.0.0.1:{port}/ocpp/"
+        chargers = [Credentials(name, secrets.token_urlsafe(24), url + name) for name in names]
         file = stage.folder / "chargers.json"
         file.write_bytes(msgspec.json.encode(chargers))
         command = [sys.executable, "-m", "bench.obvious.server", "--database", str(stage.folder / "obvious.sqlite")]
         pid = stage.spawn([*command, "--chargers", str(file), "--port", str(port)], listens(port))
-        stage.running = Running("obvious", [pid], file, stage.folder)
+        stage.running = Running(stage.name, [pid], file)
         return stage
+
+
+def start_borne(name: str, core: int, count: int, postgresql: bool = False, tls: bool = False) -> Stage:
+    """Borne as `borne serve` starts it, with one organisation, its administrator and `count` chargers."""
+    with ended_on_error(Stage(name, core)) as stage:
+        portal_port, gateway_port = free_port(), free_port()
+        database_url, pids = f"sqlite:///{stage.folder / 'borne.sqlite3'}", []
+        if postgresql:
+            database_url, pid = start_postgresql(stage)
+            pids.append(pid)
+        ca_file = make_certificate(stage.folder) if tls else None
+        config = stage.folder / "borne.toml"
+        config.write_text(settings(stage.folder, database_url, portal_port, gateway_port, tls), encoding="utf-8")
+        pids.append(stage.spawn([BORNE, "serve", "--config", str(config)], listens(gateway_port)))
+        chargers_file = provision(config, stage.folder, count)
+        portal_url = f"http://127.0.0.1:{portal_port}"
+        stage.running = Running(name, pids, chargers_file, portal_url, ca_file, (EMAIL, PASSWORD))
+        return stage
+
+
+def start_postgresql(stage: Stage) -> tuple[str, int]:
+    """A durable PostgreSQL on the core of the stage; gives the URL of an empty database and the process at its root."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {stage.core})
+    try:
+        server = stage.others.enter_context(running_server(durable=True))
+    finally:
+        os.sched_setaffinity(0, mine)
+    return stage.others.enter_context(server.database()), server.pid
+
+
+def settings(folder: Path, database_url: str, portal_port: int, gateway_port: int, tls: bool) -> str:
+    """The settings file: everything on loopback, nothing else than the defaults."""
+    scheme = "wss" if tls else "ws"
+    lines = [
+        f'data_folder = "{folder}"',
+        f'database_url = "{database_url}"',
+        "[portal]",
+        'host = "127.0.0.1"',
+        f"port = {portal_port}",
+        f'public_url = "http://127.0.0.1:{portal_port}"',
+        "[gateway]",
+        'host = "127.0.0.1"',
+        f"port = {gateway_port}",
+        f'public_url = "{scheme}://127.0.0.1:{gateway_port}/ocpp"',
+    ]
+    if tls:
+        lines += [f'tls_certificate = "{folder}/certificate.pem"', f'tls_key = "{folder}/key.pem"']
+    return "\n".join(lines) + "\n"
+
+
+def provision(config: Path, folder: Path, count: int) -> Path:
+    """Make the organisation, its administrator and its chargers beside the running server; gives the chargers' file."""
+    file = folder / "chargers.json"
+    admin(config, "create-organisation", "--name", "Bench", "--plan", "business")
+    admin(config, "create-user", "--email", EMAIL, "--password", PASSWORD, "--role", "super-admin")
+    admin(config, "add-chargers", "--count", str(count), "--prefix", "BENCH", "--model", "other", "--json", str(file))
+    return file
+
+
+def admin(config: Path, *words: str) -> str:
+    """Run `borne admin` with the settings of the running server. Raises RuntimeError with its words when it fails."""
+    done = subprocess.run(
+        [BORNE, "admin", *words, "--config", str(config)], capture_output=True, text=True, timeout=600
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"borne admin {words[0]}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def borne(name: str, browsers: int = 0, postgresql: bool = False, tls: bool = False) -> Subject:
+    """One way to run Borne."""
+
+    def start(core: int, count: int) -> Stage:
+        return start_borne(name, core, count, postgresql, tls)
+
+    return Subject(name, start, browsers)
+
+
+OBVIOUS = Subject("obvious", start_obvious)
+PLAIN = borne("borne")
+POSTGRESQL = borne("borne-postgresql", postgresql=True)
+TLS = borne("borne-tls", tls=True)
+WATCHED = borne("borne-watched", browsers=BROWSERS)
+SUBJECTS = (OBVIOUS, PLAIN, POSTGRESQL, TLS, WATCHED)

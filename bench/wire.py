@@ -156,7 +156,9 @@ class Charger(WSListener):
         message_id = self.next_id()
         kind = MIX[self.serial % 10]
         if kind == METER_VALUES:
-            self.call(METER.format(id=message_id, at=self.tally.timestamp(), energy_wh=self.serial * 7, current_a="16.0"))
+            self.call(
+                METER.format(id=message_id, at=self.tally.timestamp(), energy_wh=self.serial * 7, current_a="16.0")
+            )
         elif kind == HEARTBEAT:
             self.call(BEAT.format(id=message_id))
         else:

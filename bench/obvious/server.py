@@ -15,6 +15,7 @@ import resource
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -90,9 +91,7 @@ class Database:
 
     def password_is_right(self, identity: str, password: str) -> bool:
         """True if this charger is known and this is its password."""
-        row = self.connection.execute(
-            "SELECT password_hash FROM chargers WHERE identity = ?", (identity,)
-        ).fetchone()
+        row = self.connection.execute("SELECT password_hash FROM chargers WHERE identity = ?", (identity,)).fetchone()
         return row is not None and hmac.compare_digest(row[0], hash_password(password))
 
     def write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
@@ -117,9 +116,7 @@ class Charger(ChargePoint):
             "WHERE identity = ?",
             [(charge_point_vendor, charge_point_model, extra.get("firmware_version"), now, now, self.id)],
         )
-        return call_result.BootNotification(
-            current_time=utc_text(), interval=300, status=RegistrationStatus.accepted
-        )
+        return call_result.BootNotification(current_time=utc_text(), interval=300, status=RegistrationStatus.accepted)
 
     @on(Action.heartbeat)
     def on_heartbeat(self) -> call_result.Heartbeat:
@@ -178,10 +175,8 @@ async def run(database: Database, port: int) -> None:
         request = connection.request
         if request is None or connection.username != identity_of(request.path):
             return
-        try:
+        with suppress(ConnectionClosed):
             await Charger(connection.username, connection, database).start()
-        except ConnectionClosed:
-            pass
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
