@@ -24,7 +24,7 @@ demo: ## start Borne with simulated chargers on 127.0.0.1:8080 (DATABASE_URL=...
 
 test: lint ## run all checks and tests, the browser's and the simulation's too (BORNE_SEEDS=100, ARGS=...)
 	@scripts/install-chromium
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --maxschedchunk 4 $(ARGS)
 
 test-fast: dev ## run the tests that take no browser and no simulation
 	@$(BIN)/pytest -n $(WORKERS) -m 'not slow' --ignore tests/browser --ignore tests/sim $(ARGS)
