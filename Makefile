@@ -42,10 +42,10 @@ format: dev ## put the code into its form
 bench: dev ## measure speed and memory beside an obvious server
 	@$(BIN)/python -m bench $(ARGS)
 
-translations: dev ## collect the words for people, merge them into each language, compile
-	@$(BIN)/pybabel -q extract -F babel.cfg -o $(LOCALE)/messages.pot --project Borne --no-location --sort-output src
-	@$(BIN)/pybabel -q update -i $(LOCALE)/messages.pot -d $(LOCALE) --no-fuzzy-matching --omit-header
-	@$(BIN)/pybabel -q compile -d $(LOCALE) --statistics
+translations: dev ## collect the words for people and merge them into each language
+	@mkdir -p build
+	@$(BIN)/pybabel -q extract -F babel.cfg -k N_ -c "L10n:" --project Borne --no-location --sort-by-file -o build/borne.pot src
+	@$(BIN)/pybabel -q update -i build/borne.pot -d $(LOCALE) -D borne --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 
 lock: dev ## write the lock files anew (UPGRADE=1 for the newest versions)
 	@UPGRADE=$(UPGRADE) scripts/lock

@@ -28,6 +28,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     if in_ci() and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longreprtext}"
     return report
 
 
