@@ -1,0 +1,91 @@
+"""Statements compiled once: from SQLAlchemy constructs to the SQL text and parameter order of a driver."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Executable, Table
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.sql.compiler import Compiled, SQLCompiler
+
+from borne.store.db import BadValue, Params, Row
+
+MakeRow = Callable[[Iterable[Any]], Row]
+
+
+class Prepared:
+    """A compiled statement."""
+
+    __slots__ = ("_defaults", "_expands", "_make_row", "_names", "sql")
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.sql = str(compiled)
+        self._names: tuple[str, ...] = ()
+        self._expands: SQLCompiler | None = None
+        self._defaults: dict[str, Any] = {}
+        self._make_row: MakeRow | None = None
+        if isinstance(compiled, SQLCompiler):  # else it makes a table, and has no parameters
+            self._names = tuple(compiled.positiontup or ())
+            self._defaults = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
+            if compiled.post_compile_params:
+                self._expands = compiled
+
+    def filled(self, params: Params) -> tuple[str, Sequence[Any]]:
+        """Return the SQL text and the values in the driver's order; an IN list is written out in the text."""
+        if self._expands is None:
+            return self.sql, self.arguments(params)
+        try:
+            state = self._expands.construct_expanded_state(dict(params or {}), escape_names=False)
+        except InvalidRequestError as error:
+            raise BadValue(str(error)) from None
+        return state.statement, state.positional_parameters
+
+    def arguments(self, params: Params) -> list[Any]:
+        """Return the values in the driver's order. Raises BadValue when one is missing."""
+        values: Mapping[str, Any] = {**self._defaults, **params} if params else self._defaults
+        try:
+            return [values[name] for name in self._names]
+        except KeyError as missing:
+            raise BadValue(f"the statement needs a value for {missing}") from None
+
+    def rows(self, columns: Iterable[str], found: Iterable[Iterable[Any]]) -> list[Row]:
+        """Return what a driver found as rows; `columns` are looked at the first time only."""
+        if self._make_row is None:
+            self._make_row = row_maker(tuple(columns))
+        return list(map(self._make_row, found))
+
+
+class Statements:
+    """The compiled statements of one database."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._known: WeakKeyDictionary[Executable, Prepared] = WeakKeyDictionary()
+        self._texts: dict[tuple[Any, ...], str] = {}
+
+    def prepare(self, statement: Executable) -> Prepared:
+        """Compile a statement, or find it compiled."""
+        prepared = self._known.get(statement)
+        if prepared is None:
+            compiled = cast(Compiled, cast(Any, statement).compile(dialect=self._dialect))
+            prepared = self._known[statement] = Prepared(compiled)
+        return prepared
+
+    def text(self, make: Callable[..., str], table: Table, *columns: tuple[str, ...]) -> str:
+        """Return `make(table, *columns)`, made once."""
+        key = (make, table.name, *columns)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = make(table, *columns)
+        return text
+
+
+def row_maker(columns: tuple[str, ...]) -> MakeRow:
+    """Return the function that makes rows with these columns out of tuples."""
+    fields = namedtuple("Row", columns, rename=True)  # type: ignore[misc]
+    kind = type("Row", (fields, Row), {"__slots__": ()})
+    return cast(MakeRow, cast(Any, kind)._make)
