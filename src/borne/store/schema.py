@@ -162,7 +162,8 @@ chargers = Table(
     _int("disabled", default="0"),
     _int("created_ms"),
     _int("changed_ms"),  # any change by a person: the gateway's directory follows it
-    _text("search", default=""),  # the name's place in the order, then folded words: store.charger_list.search_text
+    # The name's place in the order, then folded words (store.charger_list.search_text). Compared byte by byte on both databases.
+    Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
     # ---- projected by the machine
     _int("version", default="0"),
     _text("state", default="{}"),
