@@ -1,0 +1,200 @@
+"""The restart history: of the organisation and of one charger, with filters, paging by id, and a CSV that streams."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.response import Stream
+
+from borne.core.models import model_of
+from borne.core.scope import Scope
+from borne.portal import restart_view as view
+from borne.portal.formats import iso
+from borne.portal.frame import Page
+from borne.portal.language import Language
+from borne.portal.reasons import many_text
+from borne.portal.restart import usual_of
+from borne.store import charger_list, restart_list
+from borne.store.restart_list import OUTCOMES, Outcome, RestartFilter
+
+MODELS_SHOWN = 8
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+CSV_COLUMNS = (
+    "requested_at", "charger_id", "charger", "location", "model", "requested_by", "why", "kind", "verdict", "reason", "ended_at",
+    "duration_s", "evidence", "first_verdict", "batch_id",
+)  # fmt: skip
+
+
+@get("/restarts", may="member")
+async def restarts(page: Page) -> Response[str]:
+    """All restarts that this person reaches, newest first."""
+    return await _history(page, None)
+
+
+@get("/chargers/{charger_id:int}/restarts", may="member")
+async def charger_restarts(page: Page, charger_id: int) -> Response[str]:
+    """The restarts of one charger."""
+    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
+    if not found:
+        raise NotFoundException
+    return await _history(page, found[0])
+
+
+@get("/restarts.csv", may="member")
+async def export(page: Page) -> Stream:
+    """The same as CSV, whole: UTF-8 without a byte order mark, instants in ISO 8601, UTC."""
+    wanted = _wanted(page, _number(page, "charger"))
+    rows = _csv(page.services.db, page.scope, wanted, page)
+    headers = {"content-disposition": 'attachment; filename="restarts.csv"'}
+    return Stream(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+ROUTES = [restarts, charger_restarts, export]
+
+
+async def _history(page: Page, charger: Any | None) -> Response[str]:
+    db, scope = page.services.db, page.scope
+    wanted = _wanted(page, charger.id if charger is not None else None)
+    found = await restart_list.restart_page(
+        db, scope, wanted, older_than=_number(page, "older"), newer_than=_number(page, "newer")
+    )
+    entries = [view.entry(row, page.language, page.formats) for row in found.rows]
+    context = {
+        "entries": entries,
+        "charger": charger,
+        "older": _address(page, older=found.older_than) if found.older_than is not None else "",
+        "newer": _address(page, newer=found.newer_than) if found.newer_than is not None else "",
+        "is_filtered": wanted != RestartFilter(charger_id=wanted.charger_id),
+    }
+    if page.is_part and page.request.headers.get("hx-target", "").endswith("#restart-rows"):
+        return page.part("restarts/rows.html", **context)
+    return page.show(
+        "restarts/index.html",
+        **context,
+        filter=wanted,
+        asked=dict(page.request.query_params),
+        outcomes=_outcomes(page),
+        places=await charger_list.places(db, scope),
+        requesters=await restart_list.restart_requesters(db, scope),
+        usuals=await _usuals(page, charger),
+        batches=await restart_list.recent_batches(db, scope) if charger is None else [],
+        csv_address=_csv_address(page, wanted.charger_id),
+        many_hint=many_text(scope.role, page.language),
+    )
+
+
+# ---- the filter --------------------------------------------------------------------------------------------------
+
+
+def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
+    """The filter that the address names. What it does not understand it leaves out: an old bookmark should still open."""
+    outcome = page.request.query_params.get("verdict")
+    return RestartFilter(
+        charger_id=charger_id,
+        location_id=_number(page, "location"),
+        batch_id=_number(page, "batch"),
+        person_id=_number(page, "person"),
+        outcome=cast(Outcome, outcome) if outcome in OUTCOMES else None,
+        from_ms=_midnight_ms(page, "from", 0),
+        to_ms=_midnight_ms(page, "to", 1),
+    )
+
+
+def _number(page: Page, name: str) -> int | None:
+    text = page.request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _midnight_ms(page: Page, name: str, days: int) -> int | None:
+    """The start of a day, `days` later, in the browser's zone (a cookie-free guess: UTC)."""
+    try:
+        day = date.fromisoformat(page.request.query_params.get(name, "")) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return None
+    if day.year < 1971:
+        return None
+    return round(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("UTC")).timestamp() * 1000)
+
+
+def _address(page: Page, **change: int | None) -> str:
+    """This page's address with another page of rows."""
+    kept = {name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value}
+    return f"{page.request.url.path}?{urlencode(kept | {name: value for name, value in change.items() if value is not None})}"
+
+
+def _csv_address(page: Page, charger_id: int | None) -> str:
+    kept = {name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value}
+    if charger_id is not None:
+        kept["charger"] = str(charger_id)
+    return "/restarts.csv" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _outcomes(page: Page) -> list[tuple[str, str]]:
+    words = {name: view.verdict_word(name, page.language)[0] for name in OUTCOMES if name != "open"}
+    return [*words.items(), ("open", page._("Under way or waiting"))]
+
+
+async def _usuals(page: Page, charger: Any | None) -> list[tuple[str, str, str]]:
+    """For each model: its name, how long it usually takes here, and where the figure comes from."""
+    if charger is not None:
+        models = [charger.model]
+    else:
+        models = list(await restart_list.restart_models(page.services.db, page.scope))[:MODELS_SHOWN]
+    found = []
+    for model in models:
+        usual = await usual_of(page, page.scope.organisation_id, model)
+        source = view.usual_source(usual, page.language, page.formats)
+        found.append((model_of(model).name, page.formats.duration(usual.duration_ms), source))
+    return found
+
+
+# ---- CSV ---------------------------------------------------------------------------------------------------------
+
+
+def neutral(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what starts like one."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+async def _csv(db: Any, scope: Scope, wanted: RestartFilter, page: Page) -> AsyncIterator[bytes]:
+    yield _lines([list(CSV_COLUMNS)])
+    async for rows in restart_list.restart_export(db, scope, wanted):
+        yield _lines([csv_row(view.entry(row, page.language, page.formats)) for row in rows])
+        await asyncio.sleep(0)  # the loop also holds the sockets
+
+
+def csv_row(entry: view.Entry) -> list[str]:
+    """The cells of one restart, in the order of CSV_COLUMNS."""
+    cells = (
+        iso(entry.requested_ms),
+        str(entry.charger_id),
+        entry.charger_name or "",
+        entry.location_name or "",
+        entry.model,
+        entry.person_name,
+        entry.why,
+        entry.kind,
+        entry.verdict,
+        entry.reason,
+        iso(entry.ended_ms) if entry.ended_ms is not None else "",
+        f"{entry.duration_ms / 1000:.3f}" if entry.duration_ms is not None else "",
+        f"{entry.title}. {entry.text}",
+        entry.first,
+        str(entry.batch_id) if entry.batch_id is not None else "",
+    )
+    return [neutral(cell) for cell in cells]
+
+
+def _lines(rows: list[list[str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    return out.getvalue().encode("utf-8")

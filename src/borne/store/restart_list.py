@@ -1,0 +1,262 @@
+"""What the restart pages read: the history with its filters, one restart, batches with their counts and items.
+
+Pages follow ids (newest first), never offsets: the thousandth page costs what the first one does. Everything is scoped:
+a restart belongs to the organisation and the location of its time, whatever its charger became since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select
+
+from borne.core.scope import Scope
+from borne.store.schema import batches, chargers, locations, restarts
+
+PAGE_ROWS = 50
+EXPORT_ROWS = 500
+
+Outcome = Literal["succeeded", "failed", "unknown", "not_sent", "open"]
+OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "unknown", "not_sent", "open")
+
+
+class RestartFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the history shows; None does not filter. Instants are those of the request: `from_ms` <= it < `to_ms`."""
+
+    charger_id: int | None = None
+    location_id: int | None = None
+    batch_id: int | None = None
+    person_id: int | None = None
+    outcome: Outcome | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some rows, newest first. `older_than` and `newer_than` are the ids to ask for the neighbours with, None at an end."""
+
+    rows: Sequence[Any]
+    older_than: int | None
+    newer_than: int | None
+
+
+def _in_scope(scope: Scope) -> ColumnElement[bool]:
+    within: list[ColumnElement[bool]] = [restarts.c.organisation_id == scope.organisation_id]
+    if scope.location_ids is not None:
+        within.append(restarts.c.location_id.in_(scope.location_ids) if scope.location_ids else false())
+    if scope.charger_ids is not None:
+        within.append(restarts.c.charger_id.in_(scope.charger_ids) if scope.charger_ids else false())
+    return and_(*within)
+
+
+def _rows(scope: Scope) -> Select[Any]:
+    return (
+        select(
+            restarts.c.id,
+            restarts.c.charger_id,
+            restarts.c.location_id,
+            restarts.c.model,
+            restarts.c.batch_id,
+            restarts.c.person_id,
+            restarts.c.person_name,
+            restarts.c.why,
+            restarts.c.kind,
+            restarts.c.evse,
+            restarts.c.state,
+            restarts.c.phase,
+            restarts.c.is_open,
+            restarts.c.verdict,
+            restarts.c.reason,
+            restarts.c.requested_ms,
+            restarts.c.not_before_ms,
+            restarts.c.sent_ms,
+            restarts.c.ended_ms,
+            restarts.c.duration_ms,
+            # A charger that went to another organisation keeps its history here, but no longer says its name.
+            case((chargers.c.organisation_id == scope.organisation_id, chargers.c.name)).label("charger_name"),
+            case((chargers.c.organisation_id == scope.organisation_id, chargers.c.serial)).label("charger_serial"),
+            locations.c.name.label("location_name"),
+            locations.c.time_zone,
+        )
+        .select_from(
+            restarts.outerjoin(chargers, chargers.c.id == restarts.c.charger_id).outerjoin(
+                locations, locations.c.id == restarts.c.location_id
+            )
+        )
+        .where(_in_scope(scope))
+    )
+
+
+def _filtered(statement: Select[Any], wanted: RestartFilter) -> Select[Any]:
+    columns = {
+        restarts.c.charger_id: wanted.charger_id,
+        restarts.c.location_id: wanted.location_id,
+        restarts.c.batch_id: wanted.batch_id,
+        restarts.c.person_id: wanted.person_id,
+    }
+    for column, value in columns.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.outcome == "open":
+        statement = statement.where(restarts.c.is_open == 1)
+    elif wanted.outcome is not None:
+        statement = statement.where(restarts.c.verdict == wanted.outcome)
+    if wanted.from_ms is not None:
+        statement = statement.where(restarts.c.requested_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        statement = statement.where(restarts.c.requested_ms < wanted.to_ms)
+    return statement
+
+
+async def restart_page(
+    db: Any,
+    scope: Scope,
+    wanted: RestartFilter,
+    *,
+    older_than: int | None = None,
+    newer_than: int | None = None,
+    limit: int = PAGE_ROWS,
+) -> Page:
+    """One page of restarts, newest first; one row more is read than shown, to know whether there is a neighbour."""
+    statement = _filtered(_rows(scope), wanted)
+    if newer_than is not None:
+        statement = statement.where(restarts.c.id > newer_than).order_by(restarts.c.id.asc())
+        found = list(await db.all(statement.limit(limit + 1)))
+        more, rows = len(found) > limit, found[:limit][::-1]
+        return Page(rows, rows[-1].id if rows else None, rows[0].id if more and rows else None)
+    if older_than is not None:
+        statement = statement.where(restarts.c.id < older_than)
+    found = list(await db.all(statement.order_by(restarts.c.id.desc()).limit(limit + 1)))
+    more, rows = len(found) > limit, found[:limit]
+    return Page(rows, rows[-1].id if more else None, rows[0].id if rows and older_than is not None else None)
+
+
+async def restart_export(db: Any, scope: Scope, wanted: RestartFilter) -> AsyncIterator[Sequence[Any]]:
+    """All matching restarts, newest first, some hundred at a time: memory stays flat however many there are."""
+    older_than: int | None = None
+    while True:
+        page = await restart_page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS)
+        if page.rows:
+            yield page.rows
+        if page.older_than is None:
+            return
+        older_than = page.older_than
+
+
+async def restart_row(db: Any, scope: Scope, restart_id: int) -> Any | None:
+    """One restart as in the history, or None when there is none in this scope."""
+    return await db.first(_rows(scope).where(restarts.c.id == restart_id))
+
+
+async def restart_key(db: Any, scope: Scope, restart_id: int) -> str | None:
+    """The idempotency key that a restart was asked for with."""
+    return await db.value(select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope)))
+
+
+async def restart_requesters(db: Any, scope: Scope) -> Sequence[Any]:
+    """Who has asked for restarts here (person_id, person_name): the filter's choices, by name."""
+    newest_name = func.max(restarts.c.person_name).label("person_name")
+    statement = (
+        select(restarts.c.person_id, newest_name)
+        .where(_in_scope(scope), restarts.c.person_id.is_not(None))
+        .group_by(restarts.c.person_id)
+        .order_by(newest_name)
+        .limit(200)
+    )
+    return list(await db.all(statement))
+
+
+async def restart_models(db: Any, scope: Scope) -> Sequence[str]:
+    """The models that have been restarted here."""
+    statement = select(restarts.c.model).where(_in_scope(scope)).group_by(restarts.c.model).order_by(restarts.c.model)
+    return [row.model for row in await db.all(statement)]
+
+
+# ---- batches -----------------------------------------------------------------------------------------------------
+
+
+def _batch_in_scope(scope: Scope) -> ColumnElement[bool]:
+    own = batches.c.organisation_id == scope.organisation_id
+    if scope.location_ids is None and scope.charger_ids is None:
+        return own
+    holds_mine = exists().where(restarts.c.batch_id == batches.c.id, _in_scope(scope))
+    return and_(own, or_(batches.c.person_id == scope.person_id, holds_mine))
+
+
+async def batch_row(db: Any, scope: Scope, batch_id: int) -> Any | None:
+    """One batch that this person made or that holds a charger they reach; None otherwise."""
+    return await db.first(select(batches).where(batches.c.id == batch_id, _batch_in_scope(scope)))
+
+
+async def recent_batches(db: Any, scope: Scope, limit: int = 5) -> Sequence[Any]:
+    """The newest batches in scope, for the top of the history."""
+    statement = (
+        select(batches.c.id, batches.c.person_name, batches.c.why, batches.c.total, batches.c.created_ms, batches.c.phase)
+        .where(_batch_in_scope(scope))
+        .order_by(batches.c.id.desc())
+        .limit(limit)
+    )
+    return list(await db.all(statement))
+
+
+async def batch_counts(db: Any, scope: Scope, batch_id: int) -> dict[str, int]:
+    """How many of a batch's restarts are in each bucket: the verdicts, `queued` (no slot yet) and `running`."""
+    bucket = case(
+        (restarts.c.verdict.is_not(None), restarts.c.verdict),
+        (restarts.c.phase == "queued", "queued"),
+        else_="running",
+    ).label("bucket")
+    statement = (
+        select(bucket, func.count().label("n"))
+        .where(restarts.c.batch_id == batch_id, _in_scope(scope))
+        .group_by(bucket)
+    )
+    return {row.bucket: row.n for row in await db.all(statement)}
+
+
+BatchBucket = Literal["succeeded", "failed", "unknown", "not_sent", "running", "queued"]
+BUCKETS: tuple[BatchBucket, ...] = ("running", "queued", "succeeded", "failed", "unknown", "not_sent")
+
+
+async def batch_items(
+    db: Any, scope: Scope, batch_id: int, *, bucket: BatchBucket | None, page: int = 1, limit: int = PAGE_ROWS
+) -> Sequence[Any]:
+    """Page `page` (from 1) of a batch's restarts in the order they take their turn. A batch is bounded, so offsets will do."""
+    statement = _rows(scope).where(restarts.c.batch_id == batch_id)
+    if bucket == "queued":
+        statement = statement.where(restarts.c.phase == "queued", restarts.c.verdict.is_(None))
+    elif bucket == "running":
+        statement = statement.where(restarts.c.phase != "queued", restarts.c.verdict.is_(None))
+    elif bucket is not None:
+        statement = statement.where(restarts.c.verdict == bucket)
+    statement = statement.order_by(restarts.c.id.asc()).limit(limit).offset((page - 1) * limit)
+    return list(await db.all(statement))
+
+
+# ---- how long it usually takes -----------------------------------------------------------------------------------
+
+USUAL_OF = 50
+
+
+async def last_durations(db: Any, organisation_id: int, model: str) -> list[int]:
+    """How long the last `USUAL_OF` successful restarts of whole chargers of this model took here, in ms, newest first."""
+    statement = (
+        select(restarts.c.duration_ms)
+        .where(
+            restarts.c.organisation_id == organisation_id,
+            restarts.c.model == model,
+            restarts.c.verdict == "succeeded",
+            restarts.c.evse.is_(None),
+            restarts.c.duration_ms.is_not(None),
+        )
+        .order_by(restarts.c.ended_ms.desc())
+        .limit(USUAL_OF)
+    )
+    return [row.duration_ms for row in await db.all(statement)]
+
+
+async def time_zone_of(db: Any, location_id: int) -> str:
+    """The IANA name of a location's time zone; UTC for a location that is gone."""
+    return await db.value(select(locations.c.time_zone).where(locations.c.id == location_id)) or "UTC"
