@@ -87,14 +87,16 @@ async def test_an_update_can_set_a_key_it_looks_for(database: Database) -> None:
     assert tuple(row) == (b"\x00\xff", None)
 
 
-async def test_an_upsert_replaces_and_without_columns_keeps(database: Database) -> None:
+async def test_an_upsert_replaces_or_keeps_and_counts(database: Database) -> None:
     async with database.transaction() as tx:
-        await tx.upsert_many(settings, ("name",), ("value",), [("a", "1"), ("b", "1")])
-        await tx.upsert_many(settings, ("name",), ("value",), [("a", "2")])
-        await tx.upsert_many(tags, ("organisation_id", "tag"), (), [(1, "x"), (1, "x")])
+        assert await tx.upsert_many(settings, ("name",), ("value",), [("a", "1"), ("b", "1")]) == 2
+        assert await tx.upsert_many(settings, ("name",), ("value",), [("a", "2")]) == 1
+        assert await tx.upsert_many(settings, ("name",), ("value",), [("b", "2"), ("c", "2")], keep=True) == 1
+        assert await tx.upsert_many(tags, ("organisation_id", "tag"), (), [(1, "x")], keep=True) == 1
+        assert await tx.upsert_many(tags, ("organisation_id", "tag"), (), [(1, "x")], keep=True) == 0
+        assert await tx.upsert_many(tags, ("organisation_id", "tag"), (), [], keep=True) == 0
     found = await database.all(select(settings).order_by(settings.c.name))
-    assert [tuple(row) for row in found] == [("a", "2"), ("b", "1")]
-    assert await database.value(select(func.count()).select_from(tags)) == 1
+    assert [tuple(row) for row in found] == [("a", "2"), ("b", "1"), ("c", "2")]
 
 
 async def test_run_tells_how_many_rows_and_run_many_takes_names(database: Database) -> None:

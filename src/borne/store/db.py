@@ -129,8 +129,13 @@ class Transaction(Reader):
         """
 
     @abstractmethod
-    async def upsert_many(self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values]) -> None:
-        """Insert rows (keys, then columns); where the unique `keys` exist, set `columns`. No columns: keep what exists."""
+    async def upsert_many(
+        self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values], *, keep: bool = False
+    ) -> int:
+        """Insert rows (keys, then columns). Where the unique `keys` exist, set `columns`, or with `keep` leave what is there.
+
+        Returns how many rows were written. No two rows may have the same keys.
+        """
 
 
 class Database(Reader):

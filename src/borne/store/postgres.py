@@ -196,9 +196,13 @@ class PostgresTransaction(Transaction):
             self._database.statements.text(_update, table, keys, columns), *zip(*rows, strict=True)
         )
 
-    async def upsert_many(self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values]) -> None:
-        if rows:
-            await self._execute(self._database.statements.text(_upsert, table, keys, columns), *zip(*rows, strict=True))
+    async def upsert_many(
+        self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values], *, keep: bool = False
+    ) -> int:
+        if not rows:
+            return 0
+        sql = self._database.statements.text(_insert_new if keep else _upsert, table, keys, columns)
+        return await self._execute(sql, *zip(*rows, strict=True))
 
     async def _execute(self, sql: str, *arguments: Any) -> int:
         try:
@@ -318,8 +322,11 @@ def _update(table: Table, keys: Columns, columns: Columns) -> str:
 
 def _upsert(table: Table, keys: Columns, columns: Columns) -> str:
     changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
-    action = f"UPDATE SET {changes}" if columns else "NOTHING"
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO {action}"
+    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO UPDATE SET {changes}"
+
+
+def _insert_new(table: Table, keys: Columns, columns: Columns) -> str:
+    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO NOTHING"
 
 
 def _arrays(table: Table, columns: Columns) -> str:

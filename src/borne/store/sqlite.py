@@ -243,8 +243,11 @@ class SqliteTransaction(Transaction):
     async def update_many(self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values]) -> int:
         return self._execute_many(self._database.statements.text(_update, table, keys, columns), rows)
 
-    async def upsert_many(self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values]) -> None:
-        self._execute_many(self._database.statements.text(_upsert, table, keys, columns), rows)
+    async def upsert_many(
+        self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values], *, keep: bool = False
+    ) -> int:
+        sql = self._database.statements.text(_insert_new if keep else _upsert, table, keys, columns)
+        return self._execute_many(sql, rows)
 
     def _execute(self, sql: str, arguments: Values) -> sqlite3.Cursor:
         try:
@@ -386,8 +389,11 @@ def _update(table: Table, keys: Columns, columns: Columns) -> str:
 
 def _upsert(table: Table, keys: Columns, columns: Columns) -> str:
     changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
-    action = f"UPDATE SET {changes}" if columns else "NOTHING"
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO {action}"
+    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO UPDATE SET {changes}"
+
+
+def _insert_new(table: Table, keys: Columns, columns: Columns) -> str:
+    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO NOTHING"
 
 
 def _list(columns: Columns) -> str:

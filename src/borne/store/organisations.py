@@ -1,0 +1,96 @@
+"""Organisations and their locations."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select, update
+
+from borne.store.db import Reader, Row, Transaction
+from borne.store.schema import locations, organisations
+
+_by_id = select(organisations).where(organisations.c.id == bindparam("organisation_id"))
+_first = select(organisations).order_by(organisations.c.id).limit(1)
+_named = select(organisations).where(organisations.c.name == bindparam("name")).order_by(organisations.c.id).limit(1)
+_all = select(organisations).order_by(organisations.c.name, organisations.c.id).limit(bindparam("most"))
+_set_plan = (
+    update(organisations).where(organisations.c.id == bindparam("organisation_id")).values(plan=bindparam("new_plan"))
+)
+_locations = (
+    select(locations)
+    .where(locations.c.organisation_id == bindparam("organisation_id"))
+    .order_by(locations.c.name, locations.c.id)
+)
+_location = select(locations).where(
+    locations.c.organisation_id == bindparam("organisation_id"), locations.c.id == bindparam("location_id")
+)
+_set_unknown_tags = (
+    update(locations)
+    .where(locations.c.organisation_id == bindparam("of_organisation_id"), locations.c.id == bindparam("location_id"))
+    .values(accepts_unknown_tags=bindparam("accepts"))
+)
+
+
+async def create(tx: Transaction, *, name: str, plan: str, now_ms: int) -> int:
+    """Add an organisation and return its id."""
+    return await tx.insert(organisations, {"name": name, "plan": plan, "created_ms": now_ms})
+
+
+async def by_id(db: Reader, organisation_id: int) -> Row | None:
+    """id, name, plan, created_ms."""
+    return await db.first(_by_id, {"organisation_id": organisation_id}, fast=True)
+
+
+async def by_name(db: Reader, name: str) -> Row | None:
+    """The oldest organisation of exactly this name."""
+    return await db.first(_named, {"name": name})
+
+
+async def first(db: Reader) -> Row | None:
+    """The organisation that was made first."""
+    return await db.first(_first, fast=True)
+
+
+async def every(db: Reader, limit: int = 1000) -> list[Row]:
+    """All organisations by name: for who operates the installation."""
+    return await db.all(_all, {"most": limit})
+
+
+async def set_plan(tx: Transaction, organisation_id: int, plan: str) -> None:
+    await tx.run(_set_plan, {"organisation_id": organisation_id, "new_plan": plan})
+
+
+async def create_location(
+    tx: Transaction,
+    organisation_id: int,
+    *,
+    name: str,
+    now_ms: int,
+    address: str = "",
+    time_zone: str = "UTC",
+    accepts_unknown_tags: bool = False,
+) -> int:
+    """Add a location (time zone: an IANA name) and return its id."""
+    values = {
+        "organisation_id": organisation_id,
+        "name": name,
+        "address": address,
+        "time_zone": time_zone,
+        "accepts_unknown_tags": int(accepts_unknown_tags),
+        "created_ms": now_ms,
+    }
+    return await tx.insert(locations, values)
+
+
+async def locations_of(db: Reader, organisation_id: int) -> list[Row]:
+    """id, organisation_id, name, address, time_zone, accepts_unknown_tags, created_ms of all locations, by name."""
+    return await db.all(_locations, {"organisation_id": organisation_id})
+
+
+async def location(db: Reader, organisation_id: int, location_id: int) -> Row | None:
+    """One location; None when it is another organisation's."""
+    return await db.first(_location, {"organisation_id": organisation_id, "location_id": location_id}, fast=True)
+
+
+async def accept_unknown_tags(tx: Transaction, organisation_id: int, location_id: int, accepts: bool) -> bool:
+    """Decide whether tags that the organisation does not know may charge here. False: no such location."""
+    wanted = {"of_organisation_id": organisation_id, "location_id": location_id, "accepts": int(accepts)}
+    return await tx.run(_set_unknown_tags, wanted) == 1

@@ -1,0 +1,110 @@
+"""Sessions: one row each, found by what tells a start from its retry, or by the charger's transaction."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import bindparam, select, update
+
+from borne.core.session import SessionRow
+from borne.store.db import Reader, Row, Transaction
+from borne.store.schema import sessions
+
+_decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
+
+_row = select(
+    sessions.c.id,
+    sessions.c.evse,
+    sessions.c.connector,
+    sessions.c.transaction,
+    sessions.c.started_ms,
+    sessions.c.tag,
+    sessions.c.ended_ms,
+    sessions.c.device_ended_ms,
+    sessions.c.meter_stop_wh,
+    sessions.c.end_reason,
+    sessions.c.conflicts,
+).where(sessions.c.charger_id == bindparam("charger_id"))
+_by_key = _row.where(sessions.c.start_key == bindparam("start_key"))
+# A 2.x charger may use a transaction id again after years: the newest is meant.
+_by_transaction = _row.where(sessions.c.transaction == bindparam("transaction")).order_by(sessions.c.id.desc()).limit(1)
+_open = _row.where(sessions.c.ended_ms.is_(None)).order_by(sessions.c.id)
+_save = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(
+        ended_ms=bindparam("new_ended_ms"),
+        device_ended_ms=bindparam("new_device_ended_ms"),
+        meter_stop_wh=bindparam("new_meter_stop_wh"),
+        end_reason=bindparam("new_end_reason"),
+        conflicts=bindparam("new_conflicts"),
+    )
+)
+
+
+async def find_by_key(db: Reader, charger_id: int, start_key: str) -> SessionRow | None:
+    """The session that this start, or an earlier try of it, began."""
+    return _session(await db.first(_by_key, {"charger_id": charger_id, "start_key": start_key}))
+
+
+async def find_by_transaction(db: Reader, charger_id: int, transaction: str) -> SessionRow | None:
+    """The charger's own session of this name, never another charger's."""
+    return _session(await db.first(_by_transaction, {"charger_id": charger_id, "transaction": transaction}))
+
+
+async def open_sessions(db: Reader, charger_id: int) -> list[SessionRow]:
+    """Sessions of a charger without an end, oldest first."""
+    return [row for found in await db.all(_open, {"charger_id": charger_id}) if (row := _session(found))]
+
+
+async def create(
+    tx: Transaction,
+    *,
+    charger_id: int,
+    organisation_id: int,
+    location_id: int,
+    evse: int,
+    connector: int,
+    transaction: str,
+    start_key: str,
+    tag: str | None,
+    started_ms: int,
+    device_started_ms: int | None,
+    meter_start_wh: int | None,
+) -> int:
+    """Add a session; organisation and location are those of now, for good. Raises Conflict for a known start."""
+    values = {
+        "charger_id": charger_id,
+        "organisation_id": organisation_id,
+        "location_id": location_id,
+        "evse": evse,
+        "connector": connector,
+        "transaction": transaction,
+        "start_key": start_key,
+        "tag": tag,
+        "started_ms": started_ms,
+        "device_started_ms": device_started_ms,
+        "meter_start_wh": meter_start_wh,
+    }
+    return await tx.insert(sessions, values)
+
+
+async def save(tx: Transaction, row: SessionRow) -> None:
+    """Write what an end, or a later conflicting one, says of a session."""
+    await tx.run(
+        _save,
+        {
+            "session_id": row.id,
+            "new_ended_ms": row.ended_ms,
+            "new_device_ended_ms": row.device_ended_ms,
+            "new_meter_stop_wh": row.meter_stop_wh,
+            "new_end_reason": row.end_reason,
+            "new_conflicts": msgspec.json.encode(row.conflicts).decode(),
+        },
+    )
+
+
+def _session(found: Row | None) -> SessionRow | None:
+    if found is None:
+        return None
+    *plain, conflicts = found
+    return SessionRow(*plain, _decode_conflicts(conflicts))
