@@ -75,6 +75,19 @@ class Behaviour:
         return self.back and self.supervisor
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """When somebody charges here by habit: on each of `connectors`, again and again. Durations in seconds."""
+
+    connectors: tuple[int, ...] = (1,)
+    first_after_s: float = 5.0
+    lasts_s: float = 600.0
+    pause_s: float = 60.0
+    meter_every_s: float = 30.0
+    power_w: int = 7400
+    tag: str = "DEMO-TAG"
+
+
 def scaled(behaviour: Behaviour, factor: float) -> Behaviour:
     """Return the same behaviour with every duration multiplied by `factor`."""
     return replace(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-from borne.sim.behaviour import Behaviour
+from borne.sim.behaviour import Behaviour, Habits
 from borne.sim.behaviours import BY_THE_BOOK
 from borne.sim.bot_v16 import TalkV16
 from borne.sim.bot_v201 import TalkV201
@@ -21,7 +21,7 @@ from borne.sim.dialling import CanFreeze, Connection, ConnectionLost, Dial, Dial
 from borne.sim.journal import Journal, Kind, LogEntry, Scalar
 from borne.sim.requests import RequestDesk
 from borne.sim.resets import ResetDesk
-from borne.sim.sessions import Habits, Sessions
+from borne.sim.sessions import Sessions
 from borne.sim.talk import Device, Talk, TalkMaker
 from borne.sim.tasks import cancel, within
 
@@ -85,7 +85,7 @@ class ChargerBot:
         self._headers = {"Authorization": _basic(identity, password)} if password else {}
         self._offers = tuple(offers) if offers is not None else (subprotocol,)
         self._dial, self._now = dial, now
-        self._idle_status = idle_status
+        self.idle_status = idle_status
         self._answer_timeout_s = answer_timeout_s
         self._interval_s = DEFAULT_INTERVAL_S
         self._boot_due: str | None = None
@@ -209,7 +209,7 @@ class ChargerBot:
             elif connector in self.sessions.cables:
                 self.statuses[connector] = "Preparing"
             elif status in CONNECTED_STATUSES:
-                self.statuses[connector] = self._idle_status
+                self.statuses[connector] = self.idle_status
 
     async def _leave(self, how: str) -> None:
         """The device lets go of its link."""

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from borne.sim.behaviour import Habits
 from borne.sim.dialling import ConnectionLost
 from borne.sim.journal import Kind, Scalar
 from borne.sim.talk import Session, Talk
@@ -13,26 +14,16 @@ from borne.sim.talk import Session, Talk
 SECONDS_PER_HOUR = 3600
 DELIVERY_TRIES = 5
 RETRY_S = 1.0
+OUT_OF_SERVICE = ("Faulted", "Unavailable")
 FINISHING_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """When somebody charges here by habit: on each of `connectors`, again and again. Durations in seconds."""
-
-    connectors: tuple[int, ...] = (1,)
-    first_after_s: float = 5.0
-    lasts_s: float = 600.0
-    pause_s: float = 60.0
-    meter_every_s: float = 30.0
-    power_w: int = 7400
-    tag: str = "DEMO-TAG"
 
 
 class SessionHost(Protocol):
     """What the sessions need of their charger."""
 
     rng: random.Random
+    idle_status: str
+    statuses: dict[int, str]
 
     def note(self, kind: Kind, **details: Scalar) -> None: ...
     def spawn_until_reboot(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
@@ -121,7 +112,7 @@ class Sessions:
     async def _live_habit(self, connector: int, habits: Habits) -> None:
         await asyncio.sleep(habits.first_after_s)
         while True:
-            if connector not in self._running:
+            if connector not in self._running and self._host.statuses.get(connector) not in OUT_OF_SERVICE:
                 await self._charge(connector, habits.tag, habits, None)
             await asyncio.sleep(habits.pause_s)
 
@@ -139,7 +130,7 @@ class Sessions:
         finally:
             self._close(running)
         self.cables.discard(connector)
-        await self._host.set_status(connector, "Available")
+        await self._host.set_status(connector, self._host.idle_status)
 
     def _close(self, running: _Running) -> None:
         if self._running.get(running.session.connector) is running:
