@@ -392,3 +392,7 @@ settings = Table(  # secrets made once per installation (keys outside the databa
     _text("value"),
     PrimaryKeyConstraint("name"),
 )
+
+# SQLite would give the id of the newest deleted row to the next one: a new charger must not inherit the history of another.
+for _table in (organisations, locations, people, chargers, restarts, batches, sessions):
+    _table.dialect_options["sqlite"]["autoincrement"] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import bindparam, select, update
 
@@ -106,5 +108,6 @@ async def save(tx: Transaction, row: SessionRow) -> None:
 def _session(found: Row | None) -> SessionRow | None:
     if found is None:
         return None
-    *plain, conflicts = found
-    return SessionRow(*plain, _decode_conflicts(conflicts))
+    fields: list[Any] = [*found]
+    fields[-1] = _decode_conflicts(found.conflicts)
+    return SessionRow(*fields)
