@@ -1,0 +1,163 @@
+"""Adding chargers, and what people change of them: one place for the portal, the command line and the API."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import msgspec
+
+from borne.bus.port import Bus, Hint
+from borne.core.models import MODELS
+from borne.store import chargers as store
+from borne.store import events
+from borne.store.chargers import Description, NewCharger, UnknownLocationError
+from borne.store.db import Conflict, Database, Transaction
+from borne.store.secrets import hash_secret, new_secret
+
+# Typed on a phone beside the charger: capitals and digits without look-alikes, in two groups. 31^8 of them.
+IDENTITY_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+IDENTITY_GROUP = 4
+IDENTITY_TRIES = 5
+IDENTITY = re.compile(r"[A-Za-z0-9_=:+|@.-]{1,48}")  # OCPP 2.0.1 identifierString, 48 characters
+TEXT_BOUND = 100
+
+
+class Added(msgspec.Struct, frozen=True):
+    """A new charger, with the only copy of its password."""
+
+    charger_id: int
+    identity: str
+    password: str
+
+
+class IdentityTakenError(ValueError):
+    """Another charger of this installation has the identity."""
+
+
+def new_identity() -> str:
+    """A random identity like K7QM-3XWA."""
+    letters = [secrets.choice(IDENTITY_ALPHABET) for _ in range(2 * IDENTITY_GROUP)]
+    return "".join(letters[:IDENTITY_GROUP]) + "-" + "".join(letters[IDENTITY_GROUP:])
+
+
+def charger_url(gateway_url: str, identity: str, secret: str | None = None) -> str:
+    """The address to type into a charger; with the secret in it for one that can send no password."""
+    return "/".join((gateway_url.rstrip("/"), *((secret,) if secret else ()), identity))
+
+
+async def add_charger(
+    db: Database,
+    bus: Bus,
+    key: bytes,
+    *,
+    organisation_id: int,
+    location_id: int,
+    name: str,
+    now_ms: int,
+    serial: str = "",
+    model: str = "other",
+    vendor: str = "",
+    model_name: str = "",
+    identity: str | None = None,
+    password: str | None = None,
+    by: str = "",
+) -> Added:
+    """Add a charger; identity and password are made up unless given.
+
+    Raises IdentityTakenError, UnknownLocationError, and ValueError for a model or an identity that cannot be.
+    """
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r} in the catalogue")
+    if identity is not None and not IDENTITY.fullmatch(identity):
+        raise ValueError("an identity has 1 to 48 letters, digits or one of _=:+|@.-")
+    password = password or new_secret()
+    for left in range(IDENTITY_TRIES if identity is None else 1, 0, -1):
+        new = NewCharger(
+            organisation_id=organisation_id,
+            location_id=location_id,
+            name=name,
+            identity=identity or new_identity(),
+            secret_hash=hash_secret(key, password),
+            serial=serial,
+            model=model,
+            vendor=vendor,
+            model_name=model_name,
+        )
+        try:
+            async with db.transaction() as tx:
+                charger_id = await store.create(tx, new, now_ms)
+                await _note(tx, charger_id, now_ms, "added", by=by)
+        except Conflict:
+            if left == 1:
+                raise IdentityTakenError(f"the identity {new.identity} is taken") from None
+            continue
+        _tell(bus, charger_id, organisation_id, location_id)
+        return Added(charger_id, new.identity, password)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+async def new_password(
+    db: Database, bus: Bus, key: bytes, *, organisation_id: int, charger_id: int, now_ms: int, by: str
+) -> str | None:
+    """Replace the password; the old one stops working at once. Returns the only copy, None for no such charger."""
+    password = new_secret()
+    async with db.transaction() as tx:
+        if not await store.set_secret(tx, organisation_id, charger_id, hash_secret(key, password), now_ms):
+            return None
+        await _note(tx, charger_id, now_ms, "secret_changed", by=by)
+    _tell(bus, charger_id, organisation_id)
+    return password
+
+
+async def describe(
+    db: Database, bus: Bus, *, organisation_id: int, charger_id: int, what: Description, now_ms: int, by: str
+) -> bool:
+    """Change name, serial, model or location. False: no such charger. Raises UnknownLocationError."""
+    async with db.transaction() as tx:
+        before = await store.by_id(tx, organisation_id, charger_id)
+        if before is None or not await store.describe(tx, organisation_id, charger_id, what, now_ms):
+            return False
+        await _note(tx, charger_id, now_ms, "edited", by=by)
+    _tell(bus, charger_id, organisation_id, before.location_id)
+    if what.location_id != before.location_id:
+        bus.publish(Hint("charger", charger_id, organisation_id, what.location_id, charger_id))
+    return True
+
+
+async def set_disabled(
+    db: Database, bus: Bus, *, organisation_id: int, charger_id: int, disabled: bool, now_ms: int, by: str
+) -> bool:
+    """Refuse a charger's links from now on, or take them again. False: no such charger."""
+    async with db.transaction() as tx:
+        if not await store.set_disabled(tx, organisation_id, charger_id, disabled, now_ms):
+            return False
+        await _note(tx, charger_id, now_ms, "disabled" if disabled else "enabled", by=by)
+    _tell(bus, charger_id, organisation_id)
+    return True
+
+
+async def remove(db: Database, bus: Bus, *, organisation_id: int, charger_id: int) -> bool:
+    """Delete a charger; its link ends, its history stays. False: no such charger."""
+    async with db.transaction() as tx:
+        if not await store.remove(tx, organisation_id, charger_id):
+            return False
+    _tell(bus, charger_id, organisation_id)
+    return True
+
+
+async def _note(tx: Transaction, charger_id: int, now_ms: int, kind: str, *, by: str) -> None:
+    details = msgspec.json.encode({"by": by}).decode()
+    await events.add_many(tx, [(charger_id, now_ms, kind, details)])
+
+
+def _tell(bus: Bus, charger_id: int, organisation_id: int, location_id: int = 0) -> None:
+    """The gateway looks at its directory again, the pages at the charger."""
+    bus.publish(Hint("directory", charger_id, organisation_id, location_id, charger_id))
+    bus.publish(Hint("charger", charger_id, organisation_id, location_id, charger_id))
+
+
+__all__ = [
+    "Added", "Description", "IdentityTakenError", "UnknownLocationError", "add_charger", "charger_url", "describe", "new_identity",
+    "new_password", "remove", "set_disabled",
+]  # fmt: skip
