@@ -7,33 +7,10 @@ from typing import Literal
 import msgspec
 
 from borne.core import plans
+from borne.core.scope import ADMINS, Scope
 
-Role = Literal["super-admin", "admin", "operator", "user"]
 Reason = Literal["role", "plan", "model", "disabled", "never_connected", "offline", "updating", "restarting"]
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
-
-
-class Scope(msgspec.Struct, frozen=True):
-    """What one person may see now: one organisation, and in it all locations (None) or some, all chargers (None) or some.
-
-    Every store function about an organisation's data takes it.
-    """
-
-    person_id: int
-    person_name: str
-    organisation_id: int
-    role: Role
-    plan: str
-    location_ids: tuple[int, ...] | None = None
-    charger_ids: tuple[int, ...] | None = None
-
-    def covers(self, organisation_id: int, location_id: int, charger_id: int) -> bool:
-        """Whether a charger there may be seen."""
-        if organisation_id != self.organisation_id:
-            return False
-        if self.location_ids is not None and location_id not in self.location_ids:
-            return False
-        return self.charger_ids is None or charger_id in self.charger_ids
 
 
 class ChargerFacts(msgspec.Struct, frozen=True):
@@ -50,7 +27,7 @@ class ChargerFacts(msgspec.Struct, frozen=True):
 
 def administers(scope: Scope, organisation_id: int, location_id: int) -> bool:
     """Super-admin of the organisation, or admin of the location."""
-    if scope.organisation_id != organisation_id or scope.role not in ("super-admin", "admin"):
+    if scope.organisation_id != organisation_id or scope.role not in ADMINS:
         return False
     return scope.location_ids is None or location_id in scope.location_ids
 
@@ -85,7 +62,7 @@ def not_restartable(charger: ChargerFacts) -> tuple[Reason, ...]:
 
 def may_restart_many(scope: Scope) -> bool:
     """Restarting many is a feature of its own (Business), for those who administer something."""
-    return scope.role in ("super-admin", "admin") and plans.has(scope.plan, "RESTART") and plans.has(scope.plan, "BULK_ACTIONS")
+    return scope.role in ADMINS and plans.has(scope.plan, "RESTART") and plans.has(scope.plan, "BULK_ACTIONS")
 
 
 def may_see_frames(scope: Scope) -> bool:

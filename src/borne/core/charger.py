@@ -28,7 +28,9 @@ from borne.core.facts import (
     StatusChanged,
 )
 
-Status = Literal["never", "offline", "restarting", "updating", "fault", "charging", "waiting", "unavailable", "reserved", "ready"]
+Status = Literal[
+    "never", "offline", "restarting", "updating", "fault", "charging", "waiting", "unavailable", "reserved", "ready"
+]
 STATUSES: tuple[Status, ...] = Status.__args__  # type: ignore[attr-defined]
 
 MAX_CONNECTORS = 32  # a charger that names more is lying; the rest is counted, not kept
@@ -71,7 +73,8 @@ class ChargerState(msgspec.Struct, frozen=True, omit_defaults=True):
     settled: bool = False
     booted_on_link: bool = False  # a boot on this link was answered Accepted
     boots: int = 0
-    plain_reconnects_seen: int = 0  # reconnects after losses of our making, when the charger surely had not rebooted
+    # reconnects after losses of our making, when the charger surely had not rebooted: without, and with a boot announced
+    silent_plain_reconnects: int = 0
     boots_at_plain_reconnects: int = 0
     registration: Registration = "accepted"
     vendor: str = ""
@@ -82,24 +85,18 @@ class ChargerState(msgspec.Struct, frozen=True, omit_defaults=True):
     booted_ms: int | None = None
     updating_until_ms: int = 0
     connectors: tuple[Connector, ...] = ()
-    sessions: tuple[tuple[int, int, str], ...] = ()  # open ones: (evse, connector, transaction)
 
     @property
     def plain_reconnects_boot(self) -> bool | None:
         """Whether it announces a boot at plain reconnects too; None while no plain reconnect was seen."""
         if self.boots_at_plain_reconnects:
             return True
-        return False if self.plain_reconnects_seen > 0 and self._plain_reconnect_told else None
+        return False if self.silent_plain_reconnects else None
 
     @property
-    def _plain_reconnect_told(self) -> bool:
-        """A plain reconnect is judged only once its link settled without a boot, or is over."""
-        return self.plain_reconnects_seen > 1 or not self.loss_ours or (self.settled and not self.booted_on_link)
-
-    @property
-    def is_charging(self) -> bool:
-        """A session runs, by its own messages or by what a connector says."""
-        return bool(self.sessions) or any(c.status in ("charging", "suspended") for c in self.connectors)
+    def shows_charging(self) -> bool:
+        """A connector says that a car is charging, or paused in the middle of it."""
+        return any(c.status in ("charging", "suspended") for c in self.connectors)
 
 
 Stepped = tuple[ChargerState, tuple[Effect, ...]]
@@ -117,7 +114,8 @@ def step(state: ChargerState, fact: Fact) -> Stepped:
         case LinkOpened():
             return _opened(state, fact)
         case LinkSettled():
-            return replace(state, settled=True), NONE
+            silent = state.loss_ours and not state.booted_on_link and not state.settled
+            return replace(state, settled=True, silent_plain_reconnects=state.silent_plain_reconnects + silent), NONE
         case LinkLost() if state.online:
             return _lost(state, fact)
         case Booted():
@@ -137,7 +135,6 @@ def _opened(state: ChargerState, fact: LinkOpened) -> Stepped:
     effects: tuple[Effect, ...] = ()
     if state.online:  # the gateway ends the old link first; if it could not say so, its epoch is over all the same
         effects = (CloseLink(state.epoch, "taken_over"),)
-    plain = state.epoch > 0 and state.loss_ours
     after = replace(
         state,
         epoch=state.epoch + 1,
@@ -149,15 +146,12 @@ def _opened(state: ChargerState, fact: LinkOpened) -> Stepped:
         link_opened_ms=fact.at_ms,
         settled=False,
         booted_on_link=False,
-        plain_reconnects_seen=state.plain_reconnects_seen + plain,
     )
     return after, (*effects, Record("link_opened", {"protocol": fact.protocol, "address": fact.address}))
 
 
 def _lost(state: ChargerState, fact: LinkLost) -> Stepped:
-    after = replace(
-        state, online=False, settled=False, link_lost_ms=fact.at_ms, loss_how=fact.how, loss_ours=fact.ours
-    )
+    after = replace(state, online=False, settled=False, link_lost_ms=fact.at_ms, loss_how=fact.how, loss_ours=fact.ours)
     details: Details = {"how": fact.how, "code": fact.close_code, "lasted_ms": fact.at_ms - state.link_opened_ms}
     return after, (Record("link_lost", details),)
 
@@ -186,7 +180,12 @@ def _status(state: ChargerState, fact: StatusChanged) -> Stepped:
     if not (0 <= fact.evse <= MAX_EVSE and 0 <= fact.connector <= MAX_EVSE):
         return state, (Record("odd_connector", {"evse": fact.evse, "connector": fact.connector}),)
     old = next((c for c in state.connectors if c.evse == fact.evse and c.connector == fact.connector), None)
-    if old is not None and (old.status, old.error, old.vendor_error, old.info) == (fact.status, fact.error, fact.vendor_error, fact.info):
+    if old is not None and (old.status, old.error, old.vendor_error, old.info) == (
+        fact.status,
+        fact.error,
+        fact.vendor_error,
+        fact.info,
+    ):
         return state, NONE
     if old is None and len(state.connectors) >= MAX_CONNECTORS:
         return state, NONE
@@ -229,7 +228,11 @@ def status(state: ChargerState, at_ms: int, *, restarting: bool) -> Status:
         return "offline" if state.epoch else "never"
     if state.updating_until_ms > at_ms:
         return "updating"
-    words = {c.status for c in state.connectors if c.connector or c.evse or len(state.connectors) == 1 or c.status == "faulted"}
+    words = {
+        c.status
+        for c in state.connectors
+        if c.connector or c.evse or len(state.connectors) == 1 or c.status == "faulted"
+    }
     for word, shown in _RANK:
         if words & shown:
             return word

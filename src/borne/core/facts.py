@@ -50,6 +50,7 @@ class LinkOpened(Fact, frozen=True, gc=False, kw_only=True):
     address: str
     incarnation: int
     security: Literal["none", "tls", "mutual_tls"] = "none"
+    new_epoch: int = 0  # filled in once the charger's machine has given it
 
 
 class LinkSettled(Fact, frozen=True, gc=False, kw_only=True):

@@ -33,11 +33,17 @@ CATALOGUE: tuple[Model, ...] = (
     Model("pulsar-max", "Pulsar Max", link="Wi-Fi, Bluetooth"),
     Model("pulsar-pro", "Pulsar Pro", note="announces a boot on connecting only when asked"),
     Model("copper", "Copper"),
-    Model("copper-sb", "Copper SB", link="Wi-Fi, 3G/4G dongle", note="one message at a time: it drops the link on bursts"),
+    Model(
+        "copper-sb", "Copper SB", link="Wi-Fi, 3G/4G dongle", note="one message at a time: it drops the link on bursts"
+    ),
     Model("commander", "Commander"),
     Model("commander-2", "Commander 2", link="Wi-Fi, 3G/4G dongle"),
-    Model("quasar", "Quasar", link="Wi-Fi, Bluetooth, Ethernet, LTE", amps=(6, 32), current="DC", usual_restart_ms=120_000),
-    Model("quasar-2", "Quasar 2", link="Wi-Fi, Bluetooth, Ethernet", amps=(6, 32), current="DC", usual_restart_ms=120_000),
+    Model(
+        "quasar", "Quasar", link="Wi-Fi, Bluetooth, Ethernet, LTE", amps=(6, 32), current="DC", usual_restart_ms=120_000
+    ),
+    Model(
+        "quasar-2", "Quasar 2", link="Wi-Fi, Bluetooth, Ethernet", amps=(6, 32), current="DC", usual_restart_ms=120_000
+    ),
     Model("supernova-60", "Supernova 60", current="DC", usual_restart_ms=_DC_RESTART_MS),
     Model("supernova-150", "Supernova 150", current="DC", usual_restart_ms=_DC_RESTART_MS),
     Model("supernova-180", "Supernova 180", current="DC", usual_restart_ms=_DC_RESTART_MS),

@@ -166,7 +166,9 @@ def step(state: RestartState, fact: Fact) -> Stepped:
 def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
     match fact:
         case RestartSent() if fact.restart_id != state.id:
-            return replace(state, watches=state.verdict is None), ()  # the next Reset ends what the last one may still claim
+            return replace(
+                state, watches=state.verdict is None
+            ), ()  # the next Reset ends what the last one may still claim
         case RestartReleased() if fact.restart_id == state.id and state.phase == "queued":
             return _due(state, fact)
         case RestartWithdrawn() if fact.restart_id == state.id and state.phase in BEFORE_SENDING:
@@ -243,12 +245,12 @@ def _answered(state: RestartState, fact: RestartAnswered) -> Stepped:
     if state.answer not in (None, "timeout"):
         return _noted(state, fact, "answered_again", status=fact.status), ()
     late = state.answer == "timeout"
-    state = _noted(state, fact, "answered_late" if late else "answered", status=fact.status, code=fact.code, text=fact.text)
+    state = _noted(
+        state, fact, "answered_late" if late else "answered", status=fact.status, code=fact.code, text=fact.text
+    )
     if fact.status == "timeout":
         return replace(state, answer="timeout"), ()
-    state = replace(
-        state, answered_ms=fact.at_ms, answer=fact.status, answer_code=fact.code, answer_text=fact.text
-    )
+    state = replace(state, answered_ms=fact.at_ms, answer=fact.status, answer_code=fact.code, answer_text=fact.text)
     if state.verdict is not None:
         return state, ()
     if (reason := verdict.refusal(fact)) is not None:
@@ -294,7 +296,7 @@ def _opened(state: RestartState, fact: LinkOpened) -> Stepped:
         return state, ()
     state = _noted(state, fact, "back")
     if state.back_ms is None:
-        state = replace(state, back_ms=fact.at_ms, back_epoch=fact.epoch)
+        state = replace(state, back_ms=fact.at_ms, back_epoch=fact.new_epoch)
     if state.verdict is None:
         return _free_slot(replace(state, phase="back"))
     if state.reason == "did_not_come_back":
@@ -358,7 +360,9 @@ def _evse_status(state: RestartState, fact: StatusChanged) -> Stepped:
     if state.evse_gone_ms is None or fact.status == "faulted":
         return state, ()
     state = _noted(state, fact, "ready", status=fact.status)
-    state = replace(state, ready_ms=fact.at_ms, ready_status=fact.status, duration_ms=fact.at_ms - (state.written_ms or 0))
+    state = replace(
+        state, ready_ms=fact.at_ms, ready_status=fact.status, duration_ms=fact.at_ms - (state.written_ms or 0)
+    )
     return _end(state, fact, "succeeded", "evse_back")
 
 
@@ -394,18 +398,16 @@ def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:
     if state.phase in ("sent", "accepted", "back"):  # its link ended with us
         new = state.left_ms is None
         left_ms = fact.down_from_ms if new else state.left_ms
-        state = replace(state, left_ms=left_ms, left_how="crashed" if new else state.left_how, left_ours=new or state.left_ours)
+        state = replace(
+            state, left_ms=left_ms, left_how="crashed" if new else state.left_how, left_ours=new or state.left_ours
+        )
         state = replace(state, phase="left")
     return replace(state, down_ms=state.down_ms + down_ms, deadline_ms=(state.deadline_ms or fact.at_ms) + down_ms)
 
 
 def _clock_stepped(state: RestartState, fact: ClockStepped) -> RestartState:
     """Move what was measured by the old clock; a time that a person chose stays."""
-    moved = {
-        name: value + fact.by_ms
-        for name in _MOVED
-        if (value := getattr(state, name)) is not None and value != 0
-    }
+    moved = {name: value + fact.by_ms for name in _MOVED if (value := getattr(state, name)) is not None and value != 0}
     if state.wake_at_ms is not None and state.not_before_ms is None:
         moved["wake_at_ms"] = state.wake_at_ms + fact.by_ms
     moved_boots = tuple(at + fact.by_ms for at in state.boots)
@@ -445,13 +447,14 @@ def _with_wake(state: RestartState) -> RestartState:
 
 
 def _end(state: RestartState, fact: Fact, word: Verdict, reason: str) -> Stepped:
-    freed = state.slot_freed or state.phase == "queued"
+    queued = state.phase == "queued"
+    freed = state.slot_freed or queued
     state = _noted(state, fact, "verdict", verdict=word, reason=reason)
     state = replace(state, phase="ended", verdict=word, reason=reason, ended_ms=fact.at_ms, slot_freed=True)
     ended = Record("restart_ended", {"restart": state.id, "verdict": word, "reason": reason})
     if not state.in_batch:
         return _with_wake(state), (ended,)
-    return _with_wake(state), (ended, TellBatch(state.id, slot_freed=not freed, verdict=word))
+    return _with_wake(state), (ended, TellBatch(state.id, not freed, word, queued))
 
 
 def _upgrade(state: RestartState, fact: Fact, word: Verdict, reason: str) -> RestartState:
@@ -470,11 +473,11 @@ def _upgrade(state: RestartState, fact: Fact, word: Verdict, reason: str) -> Res
 def _free_slot(state: RestartState) -> Stepped:
     if not state.in_batch or state.slot_freed:
         return state, ()
-    return replace(state, slot_freed=True), (TellBatch(state.id, slot_freed=True),)
+    return replace(state, slot_freed=True), (TellBatch(state.id, True),)
 
 
 def _noted(state: RestartState, fact: Fact, kind: str, **details: str | int | None) -> RestartState:
     if len(state.steps) >= MAX_STEPS and kind not in ("verdict", "upgraded"):
         return state
-    said = {name: value for name, value in details.items() if value is not None}
+    said: Details = {name: value for name, value in details.items() if value is not None}
     return replace(state, steps=(*state.steps, Step(kind, fact.at_ms, said)))

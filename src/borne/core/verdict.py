@@ -29,7 +29,14 @@ Doubt = Literal["solicited", "not_written", "first_boot_of_link", "loss_ours", "
 DOUBTS: tuple[str, ...] = Doubt.__args__  # type: ignore[attr-defined]
 
 SUCCESS_REASONS = ("booted_same_link", "booted_after_loss", "boot_reason", "evse_back", "came_back_late")
-FAILED_REASONS = ("rejected", "call_error", "never_written", "did_nothing", "did_not_come_back", "evse_did_not_come_back")
+FAILED_REASONS = (
+    "rejected",
+    "call_error",
+    "never_written",
+    "did_nothing",
+    "did_not_come_back",
+    "evse_did_not_come_back",
+)
 UNKNOWN_REASONS = (
     "back_without_boot", "boot_proves_nothing", "borne_was_down", "left_unanswered", "no_answer", "no_sign", "error_answered",
     "never_idle", "evse_not_seen", "came_back_late",
@@ -103,7 +110,10 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     if state.left_ms is None:
         return _still_there(state)
     if state.boot_doubt is not None:
-        return "unknown", "borne_was_down" if state.boot_doubt == "loss_ours" and state.down_ms else "boot_proves_nothing"
+        return (
+            "unknown",
+            "borne_was_down" if state.boot_doubt == "loss_ours" and state.down_ms else "boot_proves_nothing",
+        )
     if state.phase == "back" or state.back_ms is not None:
         return "unknown", "borne_was_down" if state.left_ours and state.down_ms else "back_without_boot"
     if state.left_ours:

@@ -1,0 +1,65 @@
+"""Charging sessions: telling a start from its retry, a stop from its repetition, and closing what never got a stop.
+
+Stored raw and losslessly first (session_messages); the rules here only decide what happens to the session's row. Sources: OCPP 1.6
+§4.8, §4.10 (a charger repeats StartTransaction and StopTransaction until they are confirmed), OCPP 2.0.1 E04, E13.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from borne.core.facts import SessionEnded, SessionStarted
+
+
+class SessionRow(msgspec.Struct, frozen=True, gc=False):
+    """A session as stored. Energies are register values in Wh; None where the charger gave none that can be used."""
+
+    id: int
+    evse: int
+    connector: int
+    transaction: str
+    started_ms: int
+    tag: str | None = None
+    ended_ms: int | None = None
+    device_ended_ms: int | None = None
+    meter_stop_wh: int | None = None
+    end_reason: str | None = None
+    conflicts: tuple[str, ...] = ()
+
+
+MAX_CONFLICTS = 20
+NO_STOP_RECEIVED = "no stop received"
+
+
+def start_key(fact: SessionStarted) -> str:
+    """What a start shares with its retries, whatever their message ids: charger + connector + tag + time + meter (1.6), or the
+    charger's transaction id (2.x)."""
+    if fact.transaction is not None:
+        return f"t|{fact.transaction}"
+    return f"s|{fact.evse}.{fact.connector}|{(fact.tag or '').casefold()}|{fact.device_ms}|{fact.meter_start_wh}"
+
+
+def superseded(fact: SessionStarted, open_sessions: list[SessionRow]) -> list[SessionRow]:
+    """Open sessions of the connector that this start proves over: closed with the reason that no stop was received."""
+    return [
+        replace(row, ended_ms=fact.at_ms, end_reason=NO_STOP_RECEIVED)
+        for row in open_sessions
+        if (row.evse, row.connector) == (fact.evse, fact.connector) and row.transaction != fact.transaction
+    ]
+
+
+def ended(row: SessionRow, fact: SessionEnded) -> SessionRow:
+    """The row after a stop. The first stop stays; another with other values is kept as evidence beside it."""
+    if row.ended_ms is None or row.end_reason == NO_STOP_RECEIVED:
+        return replace(
+            row,
+            ended_ms=row.ended_ms or fact.at_ms,
+            device_ended_ms=fact.device_ms,
+            meter_stop_wh=fact.meter_stop_wh,
+            end_reason=fact.reason or "",
+        )
+    same = (row.device_ended_ms, row.meter_stop_wh) == (fact.device_ms, fact.meter_stop_wh)
+    if same or len(row.conflicts) >= MAX_CONFLICTS or fact.raw in row.conflicts:
+        return row
+    return replace(row, conflicts=(*row.conflicts, fact.raw))

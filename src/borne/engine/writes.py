@@ -1,0 +1,118 @@
+"""What one commit group writes: rows gathered fact by fact, saved in a few statements, and the hints that follow the commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from borne.bus.port import Hint
+from borne.core.effects import CloseLink, Effect, Record, SendRestart, TellBatch
+from borne.core.readings import Reading
+from borne.engine.room import Held, Room
+from borne.store import events as event_store
+from borne.store import rooms as room_store
+from borne.store.db import StoreError, Transaction
+from borne.store.schema import readings, session_messages
+
+READING_COLUMNS = (
+    "received_ms", "charger_id", "idx", "evse", "connector", "transaction", "quantity", "value", "device_ms", "phase", "context", "location",
+    "raw",
+)  # fmt: skip
+MESSAGE_COLUMNS = ("received_ms", "charger_id", "idx", "kind", "transaction", "seq", "raw")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class VersionConflictError(StoreError):
+    """Somebody else saved a machine that this group had loaded."""
+
+
+class Writes:
+    """Rows and hints of one group. Nothing here outlives the group."""
+
+    def __init__(self, at_ms: int, first_index: int) -> None:
+        self.at_ms = at_ms
+        self.changed: dict[int, Room] = {}
+        self.restarts: dict[int, tuple[Room, Held]] = {}
+        self.tells: list[tuple[Held, TellBatch]] = []
+        self.hints: list[Hint] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._readings: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[Any, ...]] = []
+        self.next_index = first_index  # tells apart what one charger sent within a millisecond
+
+    def add_readings(
+        self,
+        charger_id: int,
+        at_ms: int,
+        evse: int,
+        connector: int,
+        transaction: str | None,
+        found: tuple[Reading, ...],
+    ) -> None:
+        """Readings in the order of their message."""
+        index = self.next_index
+        for r in found:
+            self._readings.append(
+                (
+                    at_ms, charger_id, index, evse, connector, transaction, r.quantity, r.value, r.device_ms, r.phase, r.context,
+                    r.location, r.raw,
+                )
+            )  # fmt: skip
+            index += 1
+        self.next_index = index
+
+    def add_message(
+        self, charger_id: int, at_ms: int, kind: str, transaction: str | None, seq: int | None, raw: str
+    ) -> None:
+        """A message about a session, as received."""
+        self._messages.append((at_ms, charger_id, self.next_index, kind, transaction, seq, raw))
+        self.next_index += 1
+
+    def take(self, room: Room, at_ms: int, effects: tuple[Effect, ...], held: Held | None = None) -> None:
+        """Carry out what a step asked for: lines now, the rest after the commit."""
+        for effect in effects:
+            match effect:
+                case Record():
+                    self._events.append((room.charger_id, at_ms, effect.kind, _encode(effect.details).decode()))
+                case SendRestart():
+                    self.hints.append(Hint("restart_due", effect.restart_id, charger_id=room.charger_id))
+                case CloseLink():
+                    self.hints.append(
+                        Hint("close_link", effect.epoch, charger_id=room.charger_id, detail=effect.reason)
+                    )
+                case TellBatch() if held is not None and held.batch_id is not None:
+                    self.tells.append((held, effect))
+
+    async def save(self, tx: Transaction) -> None:
+        """Write everything. Raises VersionConflictError when a version did not match."""
+        if self._readings:
+            await tx.insert_many(readings, READING_COLUMNS, self._readings)
+        if self.changed:
+            charger_rows = [room.charger_row(self.at_ms) for room in self.changed.values()]
+            if await room_store.save_chargers(tx, charger_rows) != len(charger_rows):
+                raise VersionConflictError("a charger was changed by somebody else")
+        await self.save_restarts(tx)
+        if self._events:
+            await event_store.add_many(tx, self._events)
+        if self._messages:
+            await tx.insert_many(session_messages, MESSAGE_COLUMNS, self._messages)
+
+    async def save_restarts(self, tx: Transaction) -> None:
+        """Write the restarts changed so far: a batch that looks for the next must not see them as they were."""
+        if not self.restarts:
+            return
+        rows = [room.restart_row(held) for room, held in self.restarts.values()]
+        for room, held in self.restarts.values():
+            self.hints.append(Hint("restart", held.state.id, room.organisation_id, room.location_id, room.charger_id))
+        self.restarts.clear()
+        if await room_store.save_restarts(tx, rows) != len(rows):
+            raise VersionConflictError("a restart was changed by somebody else")
+
+    def hints_after_commit(self) -> list[Hint]:
+        """One hint for each thing that changed, and those that rules asked for."""
+        found = [
+            Hint("charger", r.charger_id, r.organisation_id, r.location_id, r.charger_id) for r in self.changed.values()
+        ]
+        return found + self.hints

@@ -1,0 +1,169 @@
+"""What the engine loads and saves of chargers: their machines' states, with a version check on every save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, or_, select
+
+from borne.store.db import Reader, Row, Transaction
+from borne.store.schema import chargers, locations, memberships, organisations, restarts, sessions
+
+CHARGER_KEYS = ("id", "version")
+CHARGER_COLUMNS = (
+    "version", "state", "status", "attention", "online", "epoch", "protocol", "firmware", "last_seen_ms", "restart_id",
+    "restart_phase", "restart_verdict", "restart_ended_ms",
+)  # fmt: skip
+RESTART_KEYS = ("id", "version")
+RESTART_COLUMNS = (
+    "version", "state", "phase", "is_open", "watches", "verdict", "reason", "not_before_ms", "sent_ms", "ended_ms", "duration_ms",
+    "wake_at_ms",
+)  # fmt: skip
+
+_chargers = select(
+    chargers.c.id,
+    chargers.c.organisation_id,
+    chargers.c.location_id,
+    chargers.c.model,
+    chargers.c.disabled,
+    chargers.c.version,
+    chargers.c.state,
+    chargers.c.last_seen_ms,
+    chargers.c.restart_id,
+    chargers.c.restart_phase,
+    chargers.c.restart_verdict,
+    chargers.c.restart_ended_ms,
+).where(chargers.c.id.in_(bindparam("ids", expanding=True)))
+
+_restarts = (
+    select(
+        restarts.c.id,
+        restarts.c.charger_id,
+        restarts.c.version,
+        restarts.c.state,
+        restarts.c.batch_id,
+        restarts.c.location_id,
+    )
+    .where(restarts.c.charger_id.in_(bindparam("ids", expanding=True)), restarts.c.watches == 1)
+    .order_by(restarts.c.id)
+)
+
+_open_sessions = (
+    select(sessions.c.charger_id, func.count())
+    .where(sessions.c.charger_id.in_(bindparam("ids", expanding=True)), sessions.c.ended_ms.is_(None))
+    .group_by(sessions.c.charger_id)
+)
+
+_due = (
+    select(restarts.c.charger_id)
+    .where(restarts.c.wake_at_ms <= bindparam("now_ms"))
+    .order_by(restarts.c.wake_at_ms)
+    .limit(500)
+)
+_next_wake = select(func.min(restarts.c.wake_at_ms))
+_updating = select(chargers.c.id).where(chargers.c.status == "updating").limit(500)
+_unsettled = (
+    select(chargers.c.id)
+    .outerjoin(restarts, (restarts.c.charger_id == chargers.c.id) & (restarts.c.watches == 1))
+    .where(chargers.c.id > bindparam("after_id"), or_(chargers.c.online == 1, restarts.c.is_open == 1))
+    .distinct()
+    .order_by(chargers.c.id)
+    .limit(500)
+)
+_watched = (
+    select(restarts.c.charger_id)
+    .where(restarts.c.watches == 1, restarts.c.charger_id > bindparam("after_id"))
+    .distinct()
+    .order_by(restarts.c.charger_id)
+    .limit(500)
+)
+_durations = (
+    select(restarts.c.duration_ms)
+    .where(
+        restarts.c.organisation_id == bindparam("organisation_id"),
+        restarts.c.model == bindparam("model"),
+        restarts.c.verdict == "succeeded",
+        restarts.c.duration_ms.is_not(None),
+    )
+    .order_by(restarts.c.ended_ms.desc())
+    .limit(50)
+)
+_location = select(locations.c.accepts_unknown_tags, locations.c.time_zone).where(
+    locations.c.id == bindparam("location_id")
+)
+_plan = select(organisations.c.plan).where(organisations.c.id == bindparam("organisation_id"))
+_role = select(memberships.c.role).where(
+    memberships.c.person_id == bindparam("person_id"), memberships.c.organisation_id == bindparam("organisation_id")
+)
+
+
+async def load_chargers(db: Reader, ids: Sequence[int]) -> list[Row]:
+    """Charger rows with their states."""
+    return await db.all(_chargers, {"ids": list(ids)})
+
+
+async def load_restarts(db: Reader, ids: Sequence[int]) -> list[Row]:
+    """Restarts of these chargers that still listen, oldest first."""
+    return await db.all(_restarts, {"ids": list(ids)})
+
+
+async def count_open_sessions(db: Reader, ids: Sequence[int]) -> dict[int, int]:
+    """How many sessions are open, by charger."""
+    return {row[0]: row[1] for row in await db.all(_open_sessions, {"ids": list(ids)})}
+
+
+async def save_chargers(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
+    """Save machine states; returns how many versions matched."""
+    return await tx.update_many(chargers, CHARGER_KEYS, CHARGER_COLUMNS, rows)
+
+
+async def save_restarts(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
+    """Save restart states; returns how many versions matched."""
+    return await tx.update_many(restarts, RESTART_KEYS, RESTART_COLUMNS, rows)
+
+
+async def due_chargers(db: Reader, now_ms: int) -> list[int]:
+    """Chargers with a restart whose deadline is due, 500 at most."""
+    return [row[0] for row in await db.all(_due, {"now_ms": now_ms}, fast=True)]
+
+
+async def next_wake_ms(db: Reader) -> int | None:
+    """The earliest deadline of all."""
+    found: int | None = await db.value(_next_wake, fast=True)
+    return found
+
+
+async def updating_chargers(db: Reader) -> list[int]:
+    """Chargers that say they are updating."""
+    return [row[0] for row in await db.all(_updating)]
+
+
+async def unsettled_chargers(db: Reader, after_id: int) -> list[int]:
+    """Chargers online or with an open restart, by id: whom the server's absence concerned. 500 at most."""
+    return [row[0] for row in await db.all(_unsettled, {"after_id": after_id})]
+
+
+async def watched_chargers(db: Reader, after_id: int) -> list[int]:
+    """Chargers with a restart that still listens, by id. 500 at most."""
+    return [row[0] for row in await db.all(_watched, {"after_id": after_id})]
+
+
+async def last_durations_ms(db: Reader, organisation_id: int, model: str) -> list[int]:
+    """How long the model's last 50 successful restarts took here."""
+    return [row[0] for row in await db.all(_durations, {"organisation_id": organisation_id, "model": model})]
+
+
+async def location_of(db: Reader, location_id: int) -> Row | None:
+    """The location's settings that decide who may charge."""
+    return await db.first(_location, {"location_id": location_id}, fast=True)
+
+
+async def plan_of(db: Reader, organisation_id: int) -> str:
+    """The organisation's plan; empty when it is gone."""
+    return await db.value(_plan, {"organisation_id": organisation_id}, fast=True) or ""
+
+
+async def role_of(db: Reader, person_id: int, organisation_id: int) -> str | None:
+    """The person's role there, None when they have none."""
+    role: str | None = await db.value(_role, {"person_id": person_id, "organisation_id": organisation_id}, fast=True)
+    return role
