@@ -1,0 +1,220 @@
+"""Who is asking: from the cookie to a `Visitor`, and the guard that every route stands behind.
+
+Each handler declares who may use it, `@get("/chargers", may="member")`; the words are those of `May`. Denied looks like not found.
+A login is looked up at most once a second for each browser; one that ended is refused within that second, and at once on the
+node where it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from typing import Any, Literal, cast, get_args
+
+import msgspec
+from litestar.connection import ASGIConnection, Request
+from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
+
+from borne.bus.port import Hint
+from borne.core.scope import ADMINS, STAFF, Role, Scope
+from borne.portal.services import Services
+from borne.store import logins, people
+
+log = logging.getLogger(__name__)
+
+May = Literal[
+    "anyone",  # also without a login
+    "person",  # logged in, even without an organisation
+    "member",  # logged in to an organisation, any role
+    "staff",  # super-admin, admin or operator there
+    "admin",  # super-admin or admin there
+    "super-admin",
+    "installation",  # operates this installation
+]
+MAY: tuple[May, ...] = get_args(May)
+
+CACHE_S = 1.0
+CACHE_BOUND = 10_000
+SEEN_EVERY_MS = 60_000
+LONGEST_LOGIN_DAYS = 90  # whatever the visits
+DAY_MS = 86_400_000
+
+
+class Organisation(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    role: Role
+    plan: str
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """A logged-in person. `scope` is None for somebody who belongs to no organisation."""
+
+    token_hash: bytes
+    person_id: int
+    name: str
+    email: str
+    language: str | None
+    operates_installation: bool
+    organisations: tuple[Organisation, ...]
+    organisation: Organisation | None
+    scope: Scope | None
+
+    def may(self, level: May) -> bool:
+        if level in {"anyone", "person"}:
+            return True
+        if level == "installation":
+            return self.operates_installation
+        role = self.scope.role if self.scope else None
+        allowed: dict[str, tuple[Role, ...]] = {
+            "member": (*STAFF, "user"),
+            "staff": STAFF,
+            "admin": ADMINS,
+            "super-admin": ("super-admin",),
+        }
+        return role in allowed[level]
+
+
+class LoginNeededError(Exception):
+    """Nobody is logged in where somebody has to be."""
+
+
+class SetupNeededError(Exception):
+    """The database has no people yet: every page leads to the setup."""
+
+
+def token_hash(token: str) -> bytes:
+    """What the database knows a token by. The token itself is 256 random bits, so that no slow hash is needed."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+class Access:
+    """Finds visitors, with a cache of a second; one for each app."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._cache: OrderedDict[bytes, tuple[float, Visitor | None]] = OrderedDict()
+        self._installed = False
+        services.bus.listen("login", self._changed)
+
+    def _changed(self, hint: Hint) -> None:
+        self.forget_person(hint.id)
+
+    def forget_person(self, person_id: int) -> None:
+        """Look again at the next request: a login of this person began, ended or changed."""
+        stale = [key for key, (_, visitor) in self._cache.items() if visitor and visitor.person_id == person_id]
+        for key in stale:
+            del self._cache[key]
+
+    def changed(self, person_id: int) -> None:
+        """Tell every node that the logins or rights of a person changed."""
+        self.forget_person(person_id)
+        self._services.bus.publish(Hint("login", person_id))
+
+    async def is_installed(self) -> bool:
+        """Whether anybody has an account. Once true, never asked again."""
+        if not self._installed:
+            self._installed = await people.exist(self._services.db)
+        return self._installed
+
+    async def visitor(self, token: str | None) -> Visitor | None:
+        """Whose token this is, None for nobody's."""
+        if not token:
+            return None
+        key = token_hash(token)
+        now_s = time.monotonic()
+        cached = self._cache.get(key)
+        if cached and cached[0] > now_s:
+            return cached[1]
+        visitor = await self._load(key)
+        self._cache[key] = (now_s + CACHE_S, visitor)
+        self._cache.move_to_end(key)
+        while len(self._cache) > CACHE_BOUND:
+            self._cache.popitem(last=False)
+        return visitor
+
+    async def _load(self, key: bytes) -> Visitor | None:
+        db, now_ms = self._services.db, self._services.clock.now_ms()
+        login = await logins.by_token(db, key, now_ms)
+        if login is None:
+            return None
+        if now_ms - login.seen_ms >= SEEN_EVERY_MS:
+            await self._prolong(key, login.created_ms, now_ms)
+        rows = await logins.memberships_of(db, login.person_id)
+        organisations = tuple(Organisation(row.organisation_id, row.name, row.role, row.plan) for row in rows)
+        organisation = next((one for one in organisations if one.id == login.organisation_id), None)
+        organisation = organisation or (organisations[0] if organisations else None)
+        return Visitor(
+            token_hash=key,
+            person_id=login.person_id,
+            name=login.name,
+            email=login.email,
+            language=login.language,
+            operates_installation=bool(login.operates_installation),
+            organisations=organisations,
+            organisation=organisation,
+            scope=await self._scope(login.person_id, login.name, organisation) if organisation else None,
+        )
+
+    async def _scope(self, person_id: int, name: str, organisation: Organisation) -> Scope:
+        location_ids: tuple[int, ...] | None = None
+        charger_ids: tuple[int, ...] | None = None
+        if organisation.role in {"admin", "operator"}:
+            location_ids = await logins.locations_of(self._services.db, person_id, organisation.id)
+        elif organisation.role != "super-admin":
+            charger_ids = await logins.chargers_of(self._services.db, person_id)
+        return Scope(
+            person_id=person_id,
+            person_name=name,
+            organisation_id=organisation.id,
+            role=organisation.role,
+            plan=organisation.plan,
+            location_ids=location_ids,
+            charger_ids=charger_ids,
+        )
+
+    async def _prolong(self, key: bytes, created_ms: int, now_ms: int) -> None:
+        """Slide the expiry. A database that cannot write now must not keep people from looking."""
+        idle_ms = self._services.settings.login_days * DAY_MS
+        expires_ms = min(now_ms + idle_ms, created_ms + LONGEST_LOGIN_DAYS * DAY_MS)
+        try:
+            async with self._services.db.transaction() as tx:
+                await logins.seen(tx, key, now_ms, expires_ms)
+        except Exception:
+            log.exception("a login could not be prolonged")
+
+
+def access_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Access:
+    return cast(Access, connection.app.state.access)
+
+
+def visitor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Visitor | None:
+    """Whom the middleware found, None before it ran (an address that no route knows)."""
+    return cast("Visitor | None", connection.scope.get("state", {}).get("visitor"))
+
+
+def scope_of(request: Request[Any, Any, Any]) -> Scope:
+    """The scope of a request behind a guard of "member" or stricter."""
+    visitor = visitor_of(request)
+    if visitor is None or visitor.scope is None:
+        raise NotFoundException
+    return visitor.scope
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse whoever the route's `may` does not name. A route that names nobody is closed to all."""
+    may = handler.opt.get("may")
+    if may not in MAY:
+        raise NotFoundException
+    if not handler.opt.get("before_setup") and not await access_of(connection).is_installed():
+        raise SetupNeededError
+    if may == "anyone":
+        return
+    visitor = visitor_of(connection)
+    if visitor is None:
+        raise LoginNeededError
+    if not visitor.may(may):
+        raise NotFoundException

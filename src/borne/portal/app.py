@@ -1,0 +1,96 @@
+"""The portal as an ASGI application. Each page's module lists its handlers in `ROUTES`; this one puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from litestar import Litestar, MediaType, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+from litestar.middleware import DefineMiddleware
+
+from borne.portal import account, attempts, errors, login, outbox, setup
+from borne.portal.access import Access, guard
+from borne.portal.assets import Assets
+from borne.portal.frame import AnyRequest, Frame, Page, page_of
+from borne.portal.rate_limit import Limits
+from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
+from borne.portal.services import Services
+
+# The modules of the portal, each with its handlers in ROUTES.
+MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox)
+
+BODY_BOUND_BYTES = 2_000_000
+
+
+@get("/", may="person")
+async def home(page: Page) -> Response[str]:
+    """The first page of the menu that this person has."""
+    entries = page.frame.paths
+    return page.go("/chargers" if page.person.scope and "/chargers" in entries else "/account")
+
+
+@get("/static/{tree:str}/{path:path}", may="anyone", before_setup=True)
+async def static(request: AnyRequest, tree: str, path: str) -> Response[bytes]:
+    """A static file. Under the address of this very build it may be kept for a year, under another it is asked again."""
+    assets = cast(Frame, request.app.state.frame).assets
+    asset = assets.get(path.lstrip("/"))
+    if asset is None:
+        raise NotFoundException
+    is_current = tree == assets.hash
+    headers = {"cache-control": f"public, max-age={YEAR_S}, immutable" if is_current else "no-cache"}
+    body = asset.body
+    if asset.gzipped is not None:
+        headers["vary"] = "Accept-Encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            body = asset.gzipped
+    return Response(body, media_type=asset.media_type, headers=headers)
+
+
+@get("/favicon.ico", may="anyone", before_setup=True)
+async def favicon(request: AnyRequest) -> Response[bytes]:
+    asset = cast(Frame, request.app.state.frame).assets.get("mark.svg")
+    assert asset is not None
+    return Response(asset.body, media_type=asset.media_type, headers={"cache-control": "public, max-age=86400"})
+
+
+@get("/healthz", may="anyone", before_setup=True)
+async def healthz(page: Page) -> Response[str]:
+    """200 "ok" while the portal and what it stands on work, else 503 "not ready"."""
+    is_ready = not page.services.storage_failing() and await page.services.ready()
+    return Response(
+        "ok" if is_ready else "not ready", media_type=MediaType.TEXT, status_code=200 if is_ready else 503
+    )
+
+
+@get("/{path:path}", may="anyone")
+async def nothing(path: str) -> None:
+    """Any other address: the page that says so, in the visitor's frame."""
+    raise NotFoundException
+
+
+def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
+    """Make the portal. `more`: modules with ROUTES beside its own."""
+    handlers: list[Any] = [home, static, favicon, healthz, nothing]
+    for module in (*MODULES, *more):
+        handlers.extend(module.ROUTES)
+    access = Access(services)
+    frame = Frame(services, Assets())
+    app = Litestar(
+        route_handlers=handlers,
+        guards=[guard],
+        dependencies={"page": Provide(page_of)},
+        middleware=[DefineMiddleware(FindVisitor, access=access, settings=services.settings)],
+        csrf_config=csrf_config(services.settings),
+        exception_handlers=errors.HANDLERS,
+        before_send=[add_headers(services.settings)],
+        state=State({"frame": frame, "access": access, "limits": Limits(services.clock.now_ms)}),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=BODY_BOUND_BYTES,
+    )
+    frame.paths = frozenset(route.path for route in app.routes)
+    return app

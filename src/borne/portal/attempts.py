@@ -1,0 +1,38 @@
+"""The connections that the gateway refused, for whoever operates this installation."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from borne.portal.frame import Page
+from borne.portal.language import N_
+
+SHOWN = 1_000
+
+# What a refusal's word means, and what to do about it.
+WHY = {
+    "path": N_("The address has no charger identity, or a wrong path"),
+    "identity": N_("The identity is unknown"),
+    "password": N_("The password is wrong"),
+    "no_password": N_("No password was sent"),
+    "subprotocol": N_("No OCPP version that Borne speaks was offered"),
+    "disabled": N_("The charger is disabled"),
+    "limit": N_("Too many attempts from there"),
+    "origin": N_("It came from a web page"),
+    "method": N_("It was no WebSocket request"),
+    "tls": N_("The encryption could not be agreed on"),
+}
+
+
+def why_words(page: Page, reason: str) -> str:
+    return page._(WHY[reason]) if reason in WHY else reason
+
+
+@get("/installation/attempts", may="installation")
+async def attempts(page: Page) -> Response[str]:
+    known = page.services.attempts
+    rows = list(known.recent())[:SHOWN] if known is not None else []
+    return page.show("attempts.html", attempts=rows, why=lambda reason: why_words(page, reason), shown=SHOWN)
+
+
+ROUTES = [attempts]

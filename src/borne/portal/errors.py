@@ -1,0 +1,119 @@
+"""What a page says when something is wrong: in the frame, in the visitor's language, with what to do next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
+
+from borne.engine.passwords import TooBusyError
+from borne.portal.access import LoginNeededError, SetupNeededError
+from borne.portal.frame import AnyRequest, Page, toast_event
+from borne.portal.language import N_
+
+log = logging.getLogger(__name__)
+
+# status: (title, what happened and what to do)
+WORDS = {
+    400: (N_("That request does not make sense"), N_("The address or the form is incomplete. Go back and try again.")),
+    403: (
+        N_("This form is no longer valid"),
+        N_("Nothing was changed. Open the page again and repeat what you did; your browser must accept cookies."),
+    ),
+    404: (
+        N_("There is nothing here"),
+        N_("The address is wrong, what it showed is gone, or your account does not reach it."),
+    ),
+    405: (N_("That cannot be done here"), N_("Nothing was changed. Go back and try again from the page itself.")),
+    413: (N_("That is too large"), N_("Nothing was kept. Send less at once.")),
+    429: (N_("Too many attempts"), N_("Nothing was changed. Wait a few minutes, then try again.")),
+    500: (N_("Borne made a mistake"), N_("It has been written to the log. Try again; if it stays, tell your operator.")),
+    503: (
+        N_("Borne cannot do that right now"),
+        N_("Nothing was changed. It is busy or its storage is not writable. Try again in a moment."),
+    ),
+}
+
+
+class PageError(Exception):
+    """An error with words of its own, shown as an error page or as a toast."""
+
+    def __init__(self, status_code: int, text: str, retry_after_s: int | None = None) -> None:
+        super().__init__(text)
+        self.status_code = status_code
+        self.text = text
+        self.retry_after_s = retry_after_s
+
+
+def _answer(request: AnyRequest, status_code: int, text: str | None = None) -> Response[str]:
+    page = Page(request)
+    known = status_code if status_code in WORDS else (500 if status_code >= 500 else 400)
+    title, explanation = (page._(words) for words in WORDS[known])
+    text = text or explanation
+    if page.is_part:
+        response = Response(text, media_type=MediaType.TEXT, status_code=status_code)
+        response.headers["hx-reswap"] = "none"
+        response.headers["hx-trigger"] = toast_event(f"{title}. {text}" if text == explanation else text, "bad")
+        return response
+    try:
+        return page.show("error.html", status_code, title=title, text=text, number=status_code)
+    except Exception:
+        log.exception("the error page itself failed")
+        return Response(f"{title}. {text}", media_type=MediaType.TEXT, status_code=status_code)
+
+
+def on_http(request: AnyRequest, error: HTTPException) -> Response[str]:
+    response = _answer(request, error.status_code)
+    for name, value in (error.headers or {}).items():
+        if name.lower() == "allow":
+            response.headers["allow"] = value
+    return response
+
+
+def on_page_error(request: AnyRequest, error: PageError) -> Response[str]:
+    response = _answer(request, error.status_code, error.text)
+    if error.retry_after_s is not None:
+        response.headers["retry-after"] = str(error.retry_after_s)
+    return response
+
+
+def on_busy(request: AnyRequest, _error: TooBusyError) -> Response[str]:
+    response = _answer(request, 503)
+    response.headers["retry-after"] = "5"
+    return response
+
+
+def on_any(request: AnyRequest, error: Exception) -> Response[str]:
+    log.error("a page failed: %s %s", request.method, request.url.path, exc_info=error)
+    return _answer(request, 503 if Page(request).services.storage_failing() else 500)
+
+
+def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[str]:
+    """A page leads to the login and back; a fragment tells htmx to go there; anything else is refused."""
+    page = Page(request)
+    here = page._here()
+    target = f"/login?next={quote(here, safe='/')}" if here != "/" else "/login"
+    if page.is_part:
+        return Response("", media_type=MediaType.TEXT, status_code=401, headers={"hx-redirect": "/login"})
+    if request.method not in {"GET", "HEAD"} or "text/event-stream" in request.headers.get("accept", ""):
+        return _answer(request, 401, page._("Log in first."))
+    return page.go(target)
+
+
+def on_setup_needed(request: AnyRequest, _error: SetupNeededError) -> Response[str]:
+    return Page(request).go("/setup")
+
+
+HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
+    HTTPException: on_http,
+    PageError: on_page_error,
+    TooBusyError: on_busy,
+    LoginNeededError: on_login_needed,
+    SetupNeededError: on_setup_needed,
+    500: on_any,
+}

@@ -1,0 +1,180 @@
+"""Logins: the browser sessions of people, and the single-use links that reset a password. Only hashes of tokens are kept."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+
+from borne.store.db import Reader, Row, Transaction
+from borne.store.schema import assignments, logins, membership_locations, memberships, organisations, password_resets, people
+
+_by_token = select(
+    logins.c.person_id,
+    logins.c.organisation_id,
+    logins.c.created_ms,
+    logins.c.seen_ms,
+    logins.c.expires_ms,
+    people.c.name,
+    people.c.email,
+    people.c.language,
+    people.c.operates_installation,
+).where(
+    logins.c.token_hash == bindparam("token_hash"),
+    logins.c.expires_ms > bindparam("now_ms"),
+    people.c.id == logins.c.person_id,
+    people.c.disabled == 0,
+)
+
+_memberships = (
+    select(memberships.c.organisation_id, memberships.c.role, organisations.c.name, organisations.c.plan)
+    .where(memberships.c.person_id == bindparam("person_id"), organisations.c.id == memberships.c.organisation_id)
+    .order_by(organisations.c.name, organisations.c.id)
+)
+
+_locations = select(membership_locations.c.location_id).where(
+    membership_locations.c.person_id == bindparam("person_id"),
+    membership_locations.c.organisation_id == bindparam("organisation_id"),
+)
+
+_assignments = select(assignments.c.charger_id).where(assignments.c.person_id == bindparam("person_id"))
+
+_insert = insert(logins).values(
+    token_hash=bindparam("token_hash"),
+    person_id=bindparam("person_id"),
+    organisation_id=bindparam("organisation_id"),
+    created_ms=bindparam("now_ms"),
+    seen_ms=bindparam("now_ms"),
+    expires_ms=bindparam("expires_ms"),
+    address=bindparam("address"),
+    agent=bindparam("agent"),
+)
+
+_seen = (
+    update(logins)
+    .where(logins.c.token_hash == bindparam("token_hash"))
+    .values(seen_ms=bindparam("now_ms"), expires_ms=bindparam("expires_ms"))
+)
+_into = update(logins).where(logins.c.token_hash == bindparam("token_hash")).values(organisation_id=bindparam("into_id"))
+_end = delete(logins).where(logins.c.token_hash == bindparam("token_hash"))
+_end_one_of = delete(logins).where(
+    logins.c.token_hash == bindparam("token_hash"), logins.c.person_id == bindparam("person_id")
+)
+_end_others = delete(logins).where(
+    logins.c.person_id == bindparam("person_id"), logins.c.token_hash != bindparam("token_hash")
+)
+_end_expired = delete(logins).where(logins.c.expires_ms <= bindparam("now_ms"))
+
+_of_person = (
+    select(logins.c.token_hash, logins.c.created_ms, logins.c.seen_ms, logins.c.address, logins.c.agent)
+    .where(logins.c.person_id == bindparam("person_id"), logins.c.expires_ms > bindparam("now_ms"))
+    .order_by(logins.c.seen_ms.desc(), logins.c.token_hash)
+    .limit(100)
+)
+
+_insert_reset = insert(password_resets).values(
+    token_hash=bindparam("token_hash"), person_id=bindparam("person_id"), expires_ms=bindparam("expires_ms")
+)
+_reset_usable = and_(
+    password_resets.c.token_hash == bindparam("token_hash"),
+    password_resets.c.expires_ms > bindparam("now_ms"),
+    password_resets.c.used_ms.is_(None),
+)
+_reset_person = select(password_resets.c.person_id).where(_reset_usable)
+_use_reset = update(password_resets).where(_reset_usable).values(used_ms=bindparam("now_ms"))
+_drop_resets = delete(password_resets).where(
+    or_(
+        password_resets.c.expires_ms <= bindparam("now_ms"),
+        password_resets.c.person_id == bindparam("person_id"),
+    )
+)
+
+
+async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
+    """The login and its person: person_id, organisation_id, created_ms, seen_ms, expires_ms, name, email, language,
+    operates_installation; None when it ended, expired, or the person is disabled."""
+    return await db.first(_by_token, {"token_hash": token_hash, "now_ms": now_ms}, fast=True)
+
+
+async def memberships_of(db: Reader, person_id: int) -> list[Row]:
+    """Rows of organisation_id, role, name, plan, by name."""
+    return await db.all(_memberships, {"person_id": person_id}, fast=True)
+
+
+async def locations_of(db: Reader, person_id: int, organisation_id: int) -> tuple[int, ...]:
+    rows = await db.all(_locations, {"person_id": person_id, "organisation_id": organisation_id}, fast=True)
+    return tuple(row.location_id for row in rows)
+
+
+async def chargers_of(db: Reader, person_id: int) -> tuple[int, ...]:
+    """The chargers assigned to a user."""
+    return tuple(row.charger_id for row in await db.all(_assignments, {"person_id": person_id}))
+
+
+async def start(
+    tx: Transaction,
+    *,
+    token_hash: bytes,
+    person_id: int,
+    organisation_id: int | None,
+    now_ms: int,
+    expires_ms: int,
+    address: str,
+    agent: str,
+) -> None:
+    """Add a login, and sweep away the expired ones of everybody."""
+    await tx.run(_end_expired, {"now_ms": now_ms})
+    await tx.run(
+        _insert,
+        {
+            "token_hash": token_hash,
+            "person_id": person_id,
+            "organisation_id": organisation_id,
+            "now_ms": now_ms,
+            "expires_ms": expires_ms,
+            "address": address,
+            "agent": agent,
+        },
+    )
+
+
+async def seen(tx: Transaction, token_hash: bytes, now_ms: int, expires_ms: int) -> None:
+    await tx.run(_seen, {"token_hash": token_hash, "now_ms": now_ms, "expires_ms": expires_ms})
+
+
+async def choose_organisation(tx: Transaction, token_hash: bytes, organisation_id: int) -> None:
+    await tx.run(_into, {"token_hash": token_hash, "into_id": organisation_id})
+
+
+async def end(tx: Transaction, token_hash: bytes) -> None:
+    await tx.run(_end, {"token_hash": token_hash})
+
+
+async def end_one_of(tx: Transaction, person_id: int, token_hash: bytes) -> int:
+    """End a login if it is this person's; how many ended."""
+    return int(await tx.run(_end_one_of, {"token_hash": token_hash, "person_id": person_id}))
+
+
+async def end_others(tx: Transaction, person_id: int, kept_token_hash: bytes) -> None:
+    """End all logins of a person except one (none is kept for `b""`)."""
+    await tx.run(_end_others, {"person_id": person_id, "token_hash": kept_token_hash})
+
+
+async def of_person(db: Reader, person_id: int, now_ms: int) -> list[Row]:
+    """Rows of token_hash, created_ms, seen_ms, address, agent; the last seen first, at most 100."""
+    return await db.all(_of_person, {"person_id": person_id, "now_ms": now_ms})
+
+
+async def offer_reset(tx: Transaction, token_hash: bytes, person_id: int, now_ms: int, expires_ms: int) -> None:
+    """Make the one link that is valid for this person; earlier ones stop working."""
+    await tx.run(_drop_resets, {"now_ms": now_ms, "person_id": person_id})
+    await tx.run(_insert_reset, {"token_hash": token_hash, "person_id": person_id, "expires_ms": expires_ms})
+
+
+async def reset_person(db: Reader, token_hash: bytes, now_ms: int) -> int | None:
+    """Whose password a usable link resets."""
+    person_id = await db.value(_reset_person, {"token_hash": token_hash, "now_ms": now_ms})
+    return None if person_id is None else int(person_id)
+
+
+async def use_reset(tx: Transaction, token_hash: bytes, now_ms: int) -> bool:
+    """Spend a link; False when it was spent, expired or never made. Of two at once only one is told True."""
+    return bool(await tx.run(_use_reset, {"token_hash": token_hash, "now_ms": now_ms}))

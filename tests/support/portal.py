@@ -1,0 +1,157 @@
+"""A portal to test against: the real app on a real SQLite file, with quick password hashes and a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from borne.bus.memory import MemoryBus
+from borne.engine.passwords import Passwords
+from borne.portal.app import create_app
+from borne.portal.services import PortalSettings, Services
+from borne.store import organisations, people
+from borne.store.db import Database, create_database
+from borne.store.schema import assignments, membership_locations
+
+PASSWORD = "correct horse battery"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+SETTINGS = PortalSettings(csrf_secret="a secret of the tests", public_url="http://portal.test")
+START_MS = 1_780_000_000_000
+
+
+@dataclass
+class TestClock:
+    __test__ = False
+    at_ms: int = START_MS
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+@dataclass
+class SentMail:
+    """Keeps what would be mailed."""
+
+    sent: list[dict[str, str]] = field(default_factory=list)
+
+    async def enqueue(self, transaction: Any, *, recipient: str, subject: str, body: str, key: str) -> None:
+        self.sent.append({"recipient": recipient, "subject": subject, "body": body, "key": key})
+
+
+@dataclass
+class Portal:
+    """One running portal: `client()` is a browser with cookies of its own."""
+
+    services: Services
+    app: Litestar
+    clock: TestClock
+    mail: SentMail
+
+    @property
+    def db(self) -> Database:
+        database: Database = self.services.db
+        return database
+
+    def client(self, **headers: str) -> AsyncTestClient[Litestar]:
+        return AsyncTestClient(self.app, base_url="http://portal.test", raise_server_exceptions=False, headers=headers)
+
+    async def add_organisation(self, name: str = "Atelier", plan: str = "Business") -> tuple[int, int]:
+        """The ids of an organisation and its first location."""
+        async with self.db.transaction() as tx:
+            organisation_id = await organisations.create(tx, name=name, plan=plan, now_ms=self.clock.at_ms)
+            location_id = await organisations.create_location(
+                tx, organisation_id, name=f"{name}, Lyon", now_ms=self.clock.at_ms
+            )
+        return organisation_id, location_id
+
+    async def add_person(
+        self,
+        email: str,
+        *memberships: tuple[int, str],
+        operates: bool = False,
+        language: str | None = None,
+        location_ids: tuple[int, ...] = (),
+        charger_ids: tuple[int, ...] = (),
+    ) -> int:
+        """A person with PASSWORD and roles in organisations; the locations are those of the first of them."""
+        password_hash = QUICK.hash(PASSWORD)
+        async with self.db.transaction() as tx:
+            person_id = await people.add_person(
+                tx,
+                email=email,
+                name=email.split("@")[0].title(),
+                password_hash=password_hash,
+                language=language,
+                operates_installation=operates,
+                now_ms=self.clock.at_ms,
+            )
+            for organisation_id, role in memberships:
+                await people.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role=role)
+            for location_id in location_ids:
+                row = (person_id, memberships[0][0], location_id)
+                await tx.insert_many(membership_locations, ("person_id", "organisation_id", "location_id"), [row])
+            for charger_id in charger_ids:
+                await tx.insert_many(assignments, ("person_id", "charger_id"), [(person_id, charger_id)])
+        return person_id
+
+
+@asynccontextmanager
+async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncIterator[Portal]:
+    """A portal on a new database. `changes` replace fields of its Services; `more`: modules with ROUTES of a test."""
+    db = create_database(f"sqlite:///{folder / 'portal.sqlite3'}", durable=False)
+    await prepare(folder)
+    await db.open()
+    clock, mail, passwords = TestClock(), SentMail(), Passwords(QUICK)
+    fields: dict[str, Any] = {
+        "db": db,
+        "bus": MemoryBus(),
+        "clock": clock,
+        "settings": SETTINGS,
+        "passwords": passwords,
+        "mail": mail,
+        "setup_code": "ABCD-EFGH",
+    }
+    services = Services(**(fields | changes))
+    try:
+        yield Portal(services, create_app(services, more), clock, mail)
+    finally:
+        passwords.close()
+        await db.close()
+
+
+async def prepare(folder: Path) -> None:
+    """Make the tables."""
+    from sqlalchemy import create_engine
+
+    from borne.store.schema import metadata
+
+    engine = create_engine(f"sqlite:///{folder / 'portal.sqlite3'}")
+    metadata.create_all(engine)
+    engine.dispose()
+
+
+async def csrf(client: AsyncTestClient[Litestar], path: str = "/login") -> str:
+    """The token of a client's forms, made by its first visit if it has none."""
+    token = client.cookies.get("borne_csrf")
+    if token is None:
+        await client.get(path, follow_redirects=False)
+        token = client.cookies.get("borne_csrf")
+    assert token is not None
+    return str(token)
+
+
+async def post(client: AsyncTestClient[Litestar], path: str, **fields: Any) -> Any:
+    """Send a form as a browser would, redirects not followed."""
+    data = {"_csrf_token": await csrf(client), **fields}
+    return await client.post(path, data=data, follow_redirects=False)
+
+
+async def log_in(client: AsyncTestClient[Litestar], email: str, password: str = PASSWORD) -> Any:
+    return await post(client, "/login", email=email, password=password)
