@@ -59,7 +59,7 @@ class PostgresDatabase(Database):
         try:
             self._writers = await self._pool(WRITERS)
             self._readers = await self._pool(READERS)
-        except _FAULTS as error:
+        except FAULTS as error:
             await self.close()
             raise Broken(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
 
@@ -76,7 +76,7 @@ class PostgresDatabase(Database):
             raise Broken("the database is not open")
         try:
             found = await self._readers.fetch(sql, *arguments)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise explained(error) from error
         return prepared.rows(found[0].keys(), found) if found else []
 
@@ -113,14 +113,14 @@ class PostgresTransaction(Transaction):
         pool = self._database.writers
         try:
             connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise explained(error) from error
         try:
             await connection.execute("BEGIN")
         except BaseException as error:
             connection.terminate()
             await pool.release(connection)
-            if isinstance(error, _FAULTS):
+            if isinstance(error, FAULTS):
                 raise explained(error) from error
             raise
         self._connection = connection
@@ -137,7 +137,7 @@ class PostgresTransaction(Transaction):
                     raise self._failed
                 return
             await connection.execute("COMMIT")
-        except _FAULTS as failure:
+        except FAULTS as failure:
             connection.terminate()
             raise explained(failure, committing=True) from failure
         except asyncio.CancelledError:
@@ -151,7 +151,7 @@ class PostgresTransaction(Transaction):
         sql, arguments = prepared.filled(params)
         try:
             found = await self._usable().fetch(sql, *arguments)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fail(error) from error
         return prepared.rows(found[0].keys(), found) if found else []
 
@@ -166,7 +166,7 @@ class PostgresTransaction(Transaction):
         prepared = self._database.statements.prepare(statement)
         try:
             await self._usable().executemany(prepared.sql, [prepared.arguments(row) for row in rows])
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fail(error) from error
 
     async def insert_many(self, table: Table, columns: Columns, rows: Sequence[Values]) -> None:
@@ -176,7 +176,7 @@ class PostgresTransaction(Transaction):
             return
         try:
             await self._usable().copy_records_to_table(table.name, records=rows, columns=columns)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fail(error) from error
 
     async def insert_ids(self, table: Table, columns: Columns, rows: Sequence[Values]) -> list[int]:
@@ -185,7 +185,7 @@ class PostgresTransaction(Transaction):
         sql = self._database.statements.text(_insert_ids, table, columns)
         try:
             found = await self._usable().fetch(sql, *zip(*rows, strict=True))
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fail(error) from error
         return sorted(row[0] for row in found)
 
@@ -207,7 +207,7 @@ class PostgresTransaction(Transaction):
     async def _execute(self, sql: str, *arguments: Any) -> int:
         try:
             status: str = await self._usable().execute(sql, *arguments)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fail(error) from error
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
@@ -226,7 +226,7 @@ class PostgresTransaction(Transaction):
         return error
 
 
-_FAULTS = (
+FAULTS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     OSError,
@@ -281,7 +281,7 @@ async def _roll_back(connection: Any) -> None:
         await connection.execute("ROLLBACK")
     except BaseException as error:
         connection.terminate()
-        if not isinstance(error, _FAULTS):
+        if not isinstance(error, FAULTS):
             raise
 
 

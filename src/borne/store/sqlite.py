@@ -72,7 +72,7 @@ class SqliteDatabase(Database):
 
     async def open(self) -> None:
         self.broken = None
-        _make_private(self.path)
+        make_private(self.path)
         try:
             self._writer = await self._patiently(lambda: connect(self.path, durable=self._durable))
             self._near = connect(self.path, reads_only=True)
@@ -314,10 +314,10 @@ class Turn:
 _FAULTS = (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError)
 
 
-def connect(path: Path, *, durable: bool = True, reads_only: bool = False) -> sqlite3.Connection:
-    """Connect as Borne does everywhere: WAL, nothing acknowledged before it is on the disk, never waiting inside."""
+def connect(path: Path, *, durable: bool = True, reads_only: bool = False, wait_s: float = 0) -> sqlite3.Connection:
+    """Connect as Borne does everywhere: WAL, nothing acknowledged before it is on the disk, waiting at most `wait_s`."""
     connection = sqlite3.connect(
-        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+        path, timeout=wait_s, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
     )
     try:
         if reads_only:
@@ -368,7 +368,7 @@ def _names(cursor: sqlite3.Cursor) -> list[str]:
     return [column[0] for column in cursor.description]
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Create the file readable by its owner only; SQLite gives its companions the same rights."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

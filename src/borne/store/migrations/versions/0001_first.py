@@ -1,0 +1,404 @@
+"""The first tables.
+
+A frozen copy of `borne.store.schema` as it was then: the tables of today are that of all migrations together.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _int(name: str, *, null: bool = False, default: str | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=null, server_default=default)
+
+
+def _text(name: str, *, null: bool = False, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=null, server_default=default)
+
+
+def _blob(name: str, *, null: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=null)
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    _id(),
+    _text("name"),
+    _text("plan"),
+    _int("created_ms"),
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _text("address", default=""),
+    _text("time_zone", default="UTC"),
+    _int("accepts_unknown_tags", default="0"),
+    _int("created_ms"),
+    Index(None, "organisation_id", "name"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    _text("email"),
+    _text("name"),
+    _text("password_hash", null=True),
+    _text("language", null=True),
+    _int("operates_installation", default="0"),
+    _int("disabled", default="0"),
+    _int("created_ms"),
+    Index("people_email_uq", "email", unique=True),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("role"),
+    PrimaryKeyConstraint("person_id", "organisation_id"),
+    Index(None, "organisation_id", "role"),
+)
+
+membership_locations = Table(
+    "membership_locations",
+    metadata,
+    _int("person_id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    PrimaryKeyConstraint("person_id", "organisation_id", "location_id"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    _int("person_id"),
+    _int("charger_id"),
+    PrimaryKeyConstraint("person_id", "charger_id"),
+    Index(None, "charger_id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    _int("organisation_id"),
+    _text("tag"),
+    _text("name", default=""),
+    _int("person_id", null=True),
+    _int("blocked", default="0"),
+    _int("expires_ms", null=True),
+    PrimaryKeyConstraint("organisation_id", "tag"),
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    _blob("token_hash"),
+    _int("person_id"),
+    _int("organisation_id", null=True),
+    _int("created_ms"),
+    _int("seen_ms"),
+    _int("expires_ms"),
+    _text("address", default=""),
+    _text("agent", default=""),
+    PrimaryKeyConstraint("token_hash"),
+    Index(None, "person_id"),
+    Index(None, "expires_ms"),
+)
+
+password_resets = Table(
+    "password_resets",
+    metadata,
+    _blob("token_hash"),
+    _int("person_id"),
+    _int("expires_ms"),
+    _int("used_ms", null=True),
+    PrimaryKeyConstraint("token_hash"),
+)
+
+
+chargers = Table(
+    "chargers",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("location_id"),
+    _text("name"),
+    _text("serial", default=""),
+    _text("model", default="other"),
+    _text("vendor", default=""),
+    _text("model_name", default=""),
+    _text("identity"),
+    _blob("secret_hash", null=True),
+    _int("settle_s", null=True),
+    _int("ping_s", null=True),
+    _int("disabled", default="0"),
+    _int("created_ms"),
+    _int("changed_ms"),
+    Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
+    _int("version", default="0"),
+    _text("state", default="{}"),
+    _text("status", default="never"),
+    _int("attention", default="0"),
+    _int("online", default="0"),
+    _int("epoch", default="0"),
+    _text("protocol", null=True),
+    _text("firmware", default=""),
+    _int("last_seen_ms", null=True),
+    _int("restart_id", null=True),
+    _text("restart_phase", null=True),
+    _text("restart_verdict", null=True),
+    _int("restart_ended_ms", null=True),
+    Index("chargers_identity_uq", "identity", unique=True),
+    Index("chargers_by_name", "organisation_id", "search", "id", "location_id"),
+    Index("chargers_by_status", "organisation_id", "status", "search", "id", "location_id", "attention"),
+    Index("chargers_by_location", "organisation_id", "location_id", "search", "id", "status", "attention"),
+    Index("chargers_by_seen", "organisation_id", "last_seen_ms", "id", "location_id", "status", "attention"),
+    Index("chargers_by_restart", "organisation_id", "restart_id", "id", "location_id", "status", "attention"),
+    Index("chargers_counts", "organisation_id", "location_id", "status", "attention"),
+    Index(
+        "chargers_attention",
+        "organisation_id",
+        "search",
+        "id",
+        "location_id",
+        "status",
+        sqlite_where=text("attention = 1"),
+        postgresql_where=text("attention = 1"),
+    ),
+    Index(None, "changed_ms"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    _int("charger_id"),
+    _int("at_ms"),
+    _text("kind"),
+    _text("details", default="{}"),
+    Index(None, "charger_id", "id"),
+    Index(None, "at_ms"),
+)
+
+
+restarts = Table(
+    "restarts",
+    metadata,
+    _id(),
+    _int("charger_id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    _text("model"),
+    _int("batch_id", null=True),
+    _int("person_id", null=True),
+    _text("person_name"),
+    _text("why", default=""),
+    _text("kind"),
+    _int("evse", null=True),
+    _text("idempotency_key", null=True),
+    _int("version", default="0"),
+    _text("state", default="{}"),
+    _text("phase"),
+    _int("is_open", default="1"),
+    _int("watches", default="1"),
+    _text("verdict", null=True),
+    _text("reason", null=True),
+    _int("requested_ms"),
+    _int("not_before_ms", null=True),
+    _int("sent_ms", null=True),
+    _int("ended_ms", null=True),
+    _int("duration_ms", null=True),
+    _int("wake_at_ms", null=True),
+    Index(None, "charger_id", "id"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "batch_id", "id"),
+    Index(None, "model", "verdict", "ended_ms"),
+    Index("restarts_wake", "wake_at_ms"),
+    Index("restarts_key_uq", "organisation_id", "idempotency_key", unique=True),
+    Index("restarts_open", "charger_id", "watches"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id", null=True),
+    _text("person_name"),
+    _text("why", default=""),
+    _text("kind", null=True),
+    _text("left_out", default="[]"),
+    _text("idempotency_key", null=True),
+    _int("total"),
+    _int("created_ms"),
+    _int("version", default="0"),
+    _text("state", default="{}"),
+    _text("phase"),
+    _int("wake_at_ms", null=True),
+    Index(None, "organisation_id", "id"),
+    Index("batches_wake", "wake_at_ms"),
+    Index("batches_key_uq", "organisation_id", "idempotency_key", unique=True),
+)
+
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _int("charger_id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("evse"),
+    _int("connector"),
+    _text("transaction"),
+    _text("start_key"),
+    _text("tag", null=True),
+    _int("started_ms"),
+    _int("device_started_ms", null=True),
+    _int("meter_start_wh", null=True),
+    _int("ended_ms", null=True),
+    _int("device_ended_ms", null=True),
+    _int("meter_stop_wh", null=True),
+    _text("end_reason", null=True),
+    _text("conflicts", default="[]"),
+    Index("sessions_start_uq", "charger_id", "start_key", unique=True),
+    Index("sessions_transaction", "charger_id", "transaction"),
+    Index(None, "organisation_id", "id"),
+)
+
+session_messages = Table(
+    "session_messages",
+    metadata,
+    _int("received_ms"),
+    _int("charger_id"),
+    _int("idx"),
+    _text("kind"),
+    _text("transaction", null=True),
+    _int("seq", null=True),
+    _text("raw"),
+    PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
+    sqlite_with_rowid=False,
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    _int("received_ms"),
+    _int("charger_id"),
+    _int("idx"),
+    _int("evse"),
+    _int("connector"),
+    _text("transaction", null=True),
+    _text("quantity"),
+    _int("value", null=True),
+    _int("device_ms", null=True),
+    _text("phase", null=True),
+    _text("context", null=True),
+    _text("location", null=True),
+    _text("raw", null=True),
+    PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
+    sqlite_with_rowid=False,
+)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    _text("kind"),
+    _text("payload", default="{}"),
+    _int("run_at_ms"),
+    _int("lease_until_ms", default="0"),
+    _int("attempt", default="0"),
+    _int("max_attempts", default="8"),
+    _text("idempotency_key", null=True),
+    _int("done_ms", null=True),
+    _text("error", null=True),
+    Index("jobs_due", "done_ms", "run_at_ms"),
+    Index("jobs_key_uq", "kind", "idempotency_key", unique=True),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    _id(),
+    _text("recipient"),
+    _text("subject"),
+    _text("body"),
+    _int("created_ms"),
+    _int("sent_ms", null=True),
+    _text("error", null=True),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    _id(),
+    _int("charger_id"),
+    _int("at_ms"),
+    _text("fact"),
+    _text("error"),
+)
+
+incarnations = Table(
+    "incarnations",
+    metadata,
+    _id(),
+    _int("started_ms"),
+    _int("alive_ms"),
+    _int("stopped_ms", null=True),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    _text("name"),
+    _text("value"),
+    PrimaryKeyConstraint("name"),
+)
+
+for _table in (organisations, locations, people, chargers, restarts, batches, sessions):
+    _table.dialect_options["sqlite"]["autoincrement"] = True
+
+
+def upgrade() -> None:
+    """Make everything."""
+    metadata.create_all(op.get_bind(), checkfirst=False)

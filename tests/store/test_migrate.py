@@ -1,0 +1,134 @@
+"""Migrations: the tables they make are those of the schema, and a killed one has not happened."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from borne.store.db import Corrupt, Database, Row, StoreError, create_database
+from borne.store.migrate import TooNewError, known_revisions, migrate
+
+pytestmark = pytest.mark.anyio
+
+SQLITE_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL"
+POSTGRES_TABLES = """
+    SELECT 'column', table_name, column_name, ordinal_position, data_type, is_nullable, column_default, collation_name
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+    UNION ALL SELECT 'index', tablename, indexname, 0, indexdef, '', '', '' FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+"""
+
+
+async def tables_of(database: Database) -> list[Row]:
+    query = SQLITE_TABLES if database.dialect == "sqlite" else POSTGRES_TABLES
+    return sorted(await database.all(text(query)), key=repr)
+
+
+async def migrated(url: str) -> list[str]:
+    return await asyncio.to_thread(migrate, url)
+
+
+async def opened(url: str) -> Database:
+    database = create_database(url)
+    await database.open()
+    return database
+
+
+async def test_migrations_make_the_tables_of_the_schema(
+    database: Database, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """When this fails the schema has changed: add a migration that changes the tables in the same way."""
+    wanted = await tables_of(database)
+    if database.dialect == "sqlite":
+        url = f"sqlite:///{tmp_path}/migrated.sqlite3"
+        await migrated(url)
+        other = await opened(url)
+        assert await tables_of(other) == wanted
+        await other.close()
+        return
+    async with database.transaction() as tx:
+        await tx.run(text("DROP SCHEMA public CASCADE"))
+        await tx.run(text("CREATE SCHEMA public"))
+    await migrated(request.getfixturevalue("database_url"))
+    assert await tables_of(database) == wanted
+
+
+async def test_it_says_what_it_did_and_does_nothing_twice(database_url: str) -> None:
+    heard: list[str] = []
+    said = await asyncio.to_thread(migrate, database_url, heard.append)
+    assert [sentence.split(":")[0] for sentence in said] == [
+        f"The database is now of version {revision}" for revision in known_revisions()
+    ]
+    assert heard == said
+    assert await migrated(database_url) == []
+
+
+def test_nothing_to_do_does_not_load_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.sqlite3"
+    migrate(url)
+    program = (
+        "import sys; from borne.store.migrate import migrate; migrate(sys.argv[1]); sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, url], check=True, timeout=60)
+
+
+async def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:
+    await migrated(database_url)
+    database = await opened(database_url)
+    async with database.transaction() as tx:
+        await tx.run(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(TooNewError, match=r"newer Borne.*9999"):
+        await migrated(database_url)
+    assert await database.value(text("SELECT version_num FROM alembic_version")) == "9999"
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("dear diary " * 500)
+    with pytest.raises(Corrupt, match="is damaged or is no database"):
+        await migrated(f"sqlite:///{tmp_path}/notes.txt")
+
+
+async def test_a_database_that_cannot_be_reached_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        await migrated("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        await migrated(f"sqlite:///{tmp_path}/no/such/folder/a.sqlite3")
+
+
+async def test_two_programs_that_start_at_once_both_succeed(database_url: str) -> None:
+    said = await asyncio.gather(*(migrated(database_url) for _ in range(3)))
+    assert sorted(len(sentences) for sentences in said) == [0, 0, len(known_revisions())]
+
+
+KILLED = """
+import os, signal, sys
+import sqlalchemy as sa
+from sqlalchemy import event
+from borne.store.migrate import migrate
+left = int(sys.argv[2])
+def count(connection, cursor, statement, *others):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+event.listen(sa.Engine, "after_cursor_execute", count)
+migrate(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("statements", [2, 4, 6, 25, 60, 75])
+async def test_killed_after_any_statement_it_resumes(database_url: str, statements: int) -> None:
+    arguments = [sys.executable, "-c", KILLED, database_url, str(statements)]
+    killed = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, timeout=60)
+    assert killed.returncode in (0, -signal.SIGKILL), killed.stderr
+    assert killed.returncode != 0 or statements >= 60
+    await migrated(database_url)
+    database = await opened(database_url)
+    assert await database.value(text("SELECT count(*) FROM chargers")) == 0
+    assert await database.value(text("SELECT version_num FROM alembic_version")) == known_revisions()[-1]
+    await database.close()
