@@ -62,7 +62,7 @@ class Portal:
     def client(self, **headers: str) -> AsyncTestClient[Litestar]:
         return AsyncTestClient(self.app, base_url="http://portal.test", raise_server_exceptions=False, headers=headers)
 
-    async def add_organisation(self, name: str = "Atelier", plan: str = "Business") -> tuple[int, int]:
+    async def add_organisation(self, name: str = "Atelier", plan: str = "business") -> tuple[int, int]:
         """The ids of an organisation and its first location."""
         async with self.db.transaction() as tx:
             organisation_id = await organisations.create(tx, name=name, plan=plan, now_ms=self.clock.at_ms)

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 
-from borne.portal import account, attempts, errors, login, outbox, setup
+from borne.portal import account, attempts, batches, errors, login, outbox, restart, restarts, setup
 from borne.portal.access import Access, guard
 from borne.portal.assets import Assets
 from borne.portal.frame import AnyRequest, Frame, Page, page_of
@@ -20,7 +20,7 @@ from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
 from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
-MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox)
+MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, restart, restarts, batches)
 
 BODY_BOUND_BYTES = 2_000_000
 

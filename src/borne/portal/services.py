@@ -65,7 +65,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str = "ws://127.0.0.1:9000/ocpp"  # the charger's identity is added to it
     csrf_secret: str
     trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For is believed
-    default_plan: str = "Business"
+    default_plan: str = "business"  # a key of core.plans.PLANS
     login_days: int = 14  # without a visit
     reset_minutes: int = 60
 
