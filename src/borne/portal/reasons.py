@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from borne.core import plans
 from borne.core.models import model_of
-from borne.portal.language import Language, N_, translations
+from borne.portal.language import N_, Language, translations
 
 REASON_TEXTS: dict[str, str] = {
     "role": N_("Only the super-admin, or an admin of this charger’s location, can restart it."),
@@ -24,6 +24,7 @@ REQUEST_TEXTS: dict[str, str] = {
     "time_missing": N_("Choose the day and time of the restart."),
     "time_past": N_("That time is already past. Choose a later one."),
     "time_far": N_("A restart can be planned up to 30 days ahead."),
+    "waiting": N_("A restart of this charger is waiting already."),
     "evse": N_("This outlet cannot be restarted alone."),
 }
 MANY_TEXT = N_("Restarting many chargers at once comes with the %(needed)s plan.")

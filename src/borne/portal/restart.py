@@ -1,44 +1,35 @@
 """Restarting one charger: the icon, the modal CHARGER RESTART, OKAY, the live story, withdrawing.
 
-What may be asked is judged by `core.access`, once for the icon, once for the modal, and again, in the transaction, by the engine at
-OKAY. A charger or restart out of a person's reach looks like one that does not exist.
+What may be asked is judged by `core.access`: for the icon, for the modal, and again, in the transaction, by the engine at OKAY.
+A charger or restart out of a person's reach looks like one that does not exist.
 """
 
 from __future__ import annotations
 
-import statistics
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
-import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from msgspec.structs import replace
 
-from borne.core.models import LEARNT_FROM, model_of
 from borne.core.scope import Scope
-from borne.engine.restarts import Refused
+from borne.engine.restarts import NewRestart, When
+from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view as view
+from borne.portal.forms import Form, text_of
 from borne.portal.frame import Page
-from borne.portal.login import Form, text_of
 from borne.portal.reasons import reason_text, reason_texts
-from borne.store import charger_list, restart_list
+from borne.portal.restart_story import pending
+from borne.store import charger_list, restart_list, rooms
 
 LAST_SHOWN = 5
 WHY_BOUND = 500
 KEY_BOUND = 80
-When = Literal["now", "free"] | int
+KEY_PREFIX = "okay-"  # keys of forms and of batches are told apart
 
 
 # ---- what other pages include ------------------------------------------------------------------------------------
-
-
-async def usual_of(page: Page, organisation_id: int, model: str) -> view.Usual:
-    """How long a model's restarts take here."""
-    durations = await restart_list.last_durations(page.services.db, organisation_id, model)
-    if len(durations) < LEARNT_FROM:
-        return view.Usual(model_of(model).usual_restart_ms, len(durations), learnt=False)
-    return view.Usual(round(statistics.median(durations)), len(durations), learnt=True)
 
 
 async def told(page: Page, restart_id: int) -> view.Told | None:
@@ -46,7 +37,7 @@ async def told(page: Page, restart_id: int) -> view.Told | None:
     row = await restart_list.restart_row(page.services.db, page.scope, restart_id)
     if row is None:
         return None
-    usual = await usual_of(page, page.scope.organisation_id, row.model)
+    usual = await usual_restart(page.services.db, page.scope.organisation_id, row.model)
     now_ms = page.services.clock.now_ms()
     return view.tell(page.scope, row, usual.duration_ms, page.language, page.formats, now_ms)
 
@@ -64,7 +55,7 @@ async def last_restarts(page: Page, charger_id: int) -> list[view.Entry]:
 @get("/chargers/{charger_id:int}/restart", may="member")
 async def modal(page: Page, charger_id: int) -> Response[str]:
     """CHARGER RESTART: a dialog for htmx, a page of its own for whoever opens its address."""
-    row, question = await _question(page, charger_id)
+    _, question = await _question(page, charger_id)
     when = "free" if question.sessions else "now"
     at = view.suggested_time(question.zone, page.services.clock.now_ms())
     return _asked(page, question, view.Entered(key=uuid4().hex, when=when, at=at))
@@ -75,7 +66,8 @@ async def okay(page: Page, charger_id: int, data: Form) -> Response[str]:
     """OKAY. The key of the form makes a second click, or a retry, the same restart."""
     row, question = await _question(page, charger_id)
     entered = _entered(data)
-    if question.waiting and question.waiting_id is not None and not await _is_repeat(page, question.waiting_id, entered.key):
+    is_repeat = row.restart_id is not None and await _is_repeat(page, row.restart_id, entered.key)
+    if question.waiting and not is_repeat:
         return _asked(page, question, entered, 409)
     now_ms = page.services.clock.now_ms()
     when, problem = _when(entered, question.zone, now_ms)
@@ -84,19 +76,20 @@ async def okay(page: Page, charger_id: int, data: Form) -> Response[str]:
     if when is None or problem:
         words = reason_text(problem or "time_missing", page.language)
         return _asked(page, question, replace(entered, problem=words), 422)
-    result = await page.services.restarts.request_restart(
-        page.scope,
-        charger_id,
-        kind=entered.kind or None,
+    new = NewRestart(
+        kind="hard" if entered.kind == "hard" else "soft" if entered.kind == "soft" else None,
         evse=entered.evse,
         when=when,
         why=entered.why,
-        idempotency_key=entered.key,
+        idempotency_key=f"{KEY_PREFIX}{entered.key}",
     )
-    if isinstance(result, Refused):
-        texts = reason_texts(result.reasons, page.language, plan=page.scope.plan, model=row.model)
+    outcome = await page.services.restarts.request(page.scope, charger_id, new)
+    if outcome.reasons:
+        texts = reason_texts(outcome.reasons, page.language, plan=page.scope.plan, model=row.model)
         return _asked(page, replace(question, reasons=texts), entered, 409)
-    return _accepted(page, charger_id, row.name, result.restart_id, existing=result.existing)
+    if outcome.restart_id is None:
+        raise NotFoundException
+    return _accepted(page, charger_id, row.name, outcome.restart_id, existing=outcome.existing and not is_repeat)
 
 
 def _asked(page: Page, question: view.Ask, entered: view.Entered, status_code: int = 200) -> Response[str]:
@@ -124,8 +117,10 @@ async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
         raise NotFoundException
     row = found[0]
     zone = await restart_list.time_zone_of(db, row.location_id)
-    usual = await usual_of(page, scope.organisation_id, row.model)
-    question = view.ask(scope, row, zone, usual, page.language, page.formats, page.services.clock.now_ms())
+    usual = await usual_restart(db, scope.organisation_id, row.model)
+    sessions = (await rooms.count_open_sessions(db, [charger_id])).get(charger_id, 0)
+    now_ms = page.services.clock.now_ms()
+    question = view.ask(scope, row, zone, usual, sessions, page.language, page.formats, now_ms)
     if row.restart_phase in view.WAITING_PHASES and row.restart_id is not None:
         question = await _with_waiting(page, scope, question, row.restart_id)
     return row, question
@@ -135,14 +130,14 @@ async def _with_waiting(page: Page, scope: Scope, question: view.Ask, restart_id
     row = await restart_list.restart_row(page.services.db, scope, restart_id)
     if row is None or row.verdict is not None:
         return question
-    waiting = view.pending(view.decode_restart(row.state), page.language, page.formats)
+    waiting = pending(view.decode_restart(row.state), page.language, page.formats)
     may = view.may_withdraw(scope, row)
     return replace(question, waiting=waiting.text, waiting_id=restart_id if may else None)
 
 
 async def _is_repeat(page: Page, restart_id: int, key: str) -> bool:
-    """Whether the waiting restart is this very request, sent again."""
-    return await restart_list.restart_key(page.services.db, page.scope, restart_id) == key
+    """Whether the charger's restart is this very request, sent again."""
+    return await restart_list.restart_key(page.services.db, page.scope, restart_id) == f"{KEY_PREFIX}{key}"
 
 
 def _entered(form: dict[str, Any]) -> view.Entered:
@@ -210,7 +205,7 @@ async def withdraw(page: Page, restart_id: int) -> Response[str]:
     if row is None:
         raise NotFoundException
     if view.may_withdraw(page.scope, row):
-        await page.services.restarts.withdraw(page.scope, restart_id)
+        await page.services.restarts.withdraw(row.charger_id, restart_id, page.scope.person_name)
     shown = await told(page, restart_id)
     if shown is None:
         raise NotFoundException

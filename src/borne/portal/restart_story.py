@@ -14,7 +14,7 @@ from markupsafe import Markup
 from borne.core.facts import RestartKind
 from borne.core.restart import BEFORE_SENDING, FREE_WITHIN_MS, UNDER_WAY, RestartState, Step
 from borne.portal.formats import Formats
-from borne.portal.language import Language, N_, translations
+from borne.portal.language import N_, Language, translations
 from borne.portal.verdicts import DOUBTS, leaving_word
 
 LINES_BOUND = 16  # a reboot loop has more to tell than anybody reads
@@ -107,12 +107,16 @@ def pending(state: RestartState, language: Language, formats: Formats) -> Pendin
         return Pending(say("Planned."), _fill(text, at=formats.at(state.not_before_ms)))
     if state.phase == "waiting":
         text = say("It will be sent as soon as no session runs, until %(at)s at the latest. Nothing has been sent yet.")
-        return Pending(say("Waits until the charger is free."), _fill(text, at=formats.at(state.requested_ms + FREE_WITHIN_MS)))
+        return Pending(
+            say("Waits until the charger is free."), _fill(text, at=formats.at(state.requested_ms + FREE_WITHIN_MS))
+        )
     if state.phase == "requested":
         return Pending(say("On its way."), say("It is sent as soon as the charger’s connection is free for it."))
     deadline = formats.at(state.deadline_ms) if state.phase == "scheduled" else formats.clock(state.deadline_ms or 0)
     if state.phase == "scheduled":
-        text = say("The charger restarts by itself once its session ends; it can no longer be called back. Verdict on %(at)s at the latest.")
+        text = say(
+            "The charger restarts by itself once its session ends; it can no longer be called back. Verdict on %(at)s at the latest."
+        )
         return Pending(say("Scheduled."), _fill(text, at=deadline))
     if state.phase == "left" and state.answer == "accepted" and not state.left_ours:
         text = say("Verdict at %(at)s at the latest. Without a sign until then: “did not come back”.")
@@ -224,11 +228,21 @@ def _future(state: RestartState, language: Language, formats: Formats, usual_ms:
     if state.phase == "scheduled":
         lines.append(Line(say("Session ended"), state="now"))
     if state.evse is not None:
-        return [*lines, *([] if state.evse_gone_ms else [Line(say("Out of service"), state="next")]), Line(say("Ready"), state="next")]
+        return [
+            *lines,
+            *([] if state.evse_gone_ms else [Line(say("Out of service"), state="next")]),
+            Line(say("Ready"), state="next"),
+        ]
     if state.left_ms is None:
         lines.append(Line(say("Left"), state="now" if state.phase == "accepted" else "next"))
     title = say("Booted") if state.phase == "back" else say("Back and booted")
-    lines.append(Line(title, at=_expected(state, say, formats, usual_ms), state="now" if state.phase in ("left", "back") else "next"))
+    lines.append(
+        Line(
+            title,
+            at=_expected(state, say, formats, usual_ms),
+            state="now" if state.phase in ("left", "back") else "next",
+        )
+    )
     return [*lines, Line(say("Ready"), state="next")]
 
 

@@ -1,4 +1,4 @@
-"""What the templates of restarting show: the icon, the question, the story, a line of history. Made from rows, decides nothing."""
+"""What the templates of restarting show: the icon, the question, the story, a line of history. Made from rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from borne.core.charger import ChargerState
 from borne.core.models import model_of
 from borne.core.restart import BEFORE_SENDING, UNDER_WAY, RestartState
 from borne.core.scope import Scope
+from borne.engine.restarts import Usual
 from borne.portal.formats import Formats
 from borne.portal.language import Language, translations
 from borne.portal.reasons import reason_texts
@@ -34,14 +35,6 @@ class RestartIcon(msgspec.Struct, frozen=True):
     tip: str
     reasons: Sequence[str] = ()
     words: Sequence[str] = ()
-
-
-class Usual(msgspec.Struct, frozen=True):
-    """How long restarts of a model take here: the median of `n` successes, or with `learnt` False the catalogue's figure."""
-
-    duration_ms: int
-    n: int
-    learnt: bool
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -168,19 +161,28 @@ def restart_icon(scope: Scope, row: Any, language: Language) -> RestartIcon:
 def usual_source(usual: Usual, language: Language, formats: Formats) -> str:
     """Where the figure comes from, in brackets' worth of words."""
     words = translations(language)
-    if not usual.learnt:
+    if not usual.n:
         return words.gettext("catalogue’s figure, too few restarts here yet")
-    return words.ngettext("median of the last %(n)s success here", "median of the last %(n)s successes here", usual.n) % {
-        "n": formats.number(usual.n)
-    }
+    return words.ngettext(
+        "median of the last %(n)s success here", "median of the last %(n)s successes here", usual.n
+    ) % {"n": formats.number(usual.n)}
 
 
-def ask(scope: Scope, row: Any, zone: str, usual: Usual, language: Language, formats: Formats, now_ms: int) -> Ask:
+def ask(
+    scope: Scope,
+    row: Any,
+    zone: str,
+    usual: Usual,
+    open_sessions: int,
+    language: Language,
+    formats: Formats,
+    now_ms: int,
+) -> Ask:
     """The question about one charger, or why it cannot be asked."""
     words = translations(language)
     charger = decode_charger(row.state)
     model = model_of(row.model)
-    count = len(charger.sessions) or int(charger.is_charging)
+    count = open_sessions or int(charger.shows_charging)
     running = words.ngettext("A session runs on this charger.", "%(n)s sessions run on this charger.", count)
     here = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(zone))
     evses = sorted({one.evse for one in charger.connectors if one.evse > 0}) if charger.protocol == "2.0.1" else []
@@ -197,7 +199,7 @@ def ask(scope: Scope, row: Any, zone: str, usual: Usual, language: Language, for
         earliest=here.strftime(LOCAL_TIME),
         latest=(here + AHEAD).strftime(LOCAL_TIME),
         evses=evses,
-        sessions=running % {"n": formats.number(count)} if charger.is_charging else "",
+        sessions=running % {"n": formats.number(count)} if count else "",
         reasons=reason_texts(may_restart(scope, facts_of(row)), language, plan=scope.plan, model=row.model),
     )
 

@@ -14,15 +14,16 @@ from zoneinfo import ZoneInfo
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.response import Stream
+from markupsafe import Markup
 
 from borne.core.models import model_of
 from borne.core.scope import Scope
+from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view as view
+from borne.portal.batches import PHASES
 from borne.portal.formats import iso
 from borne.portal.frame import Page
-from borne.portal.language import Language
-from borne.portal.reasons import many_text
-from borne.portal.restart import usual_of
+from borne.portal.verdicts import verdict_word
 from borne.store import charger_list, restart_list
 from borne.store.restart_list import OUTCOMES, Outcome, RestartFilter
 
@@ -52,7 +53,7 @@ async def charger_restarts(page: Page, charger_id: int) -> Response[str]:
 @get("/restarts.csv", may="member")
 async def export(page: Page) -> Stream:
     """The same as CSV, whole: UTF-8 without a byte order mark, instants in ISO 8601, UTC."""
-    wanted = _wanted(page, _number(page, "charger"))
+    wanted = await _wanted(page, _number(page, "charger"))
     rows = _csv(page.services.db, page.scope, wanted, page)
     headers = {"content-disposition": 'attachment; filename="restarts.csv"'}
     return Stream(rows, media_type="text/csv; charset=utf-8", headers=headers)
@@ -63,12 +64,12 @@ ROUTES = [restarts, charger_restarts, export]
 
 async def _history(page: Page, charger: Any | None) -> Response[str]:
     db, scope = page.services.db, page.scope
-    wanted = _wanted(page, charger.id if charger is not None else None)
+    wanted = await _wanted(page, charger.id if charger is not None else None)
     found = await restart_list.restart_page(
         db, scope, wanted, older_than=_number(page, "older"), newer_than=_number(page, "newer")
     )
     entries = [view.entry(row, page.language, page.formats) for row in found.rows]
-    context = {
+    context: dict[str, Any] = {
         "entries": entries,
         "charger": charger,
         "older": _address(page, older=found.older_than) if found.older_than is not None else "",
@@ -87,25 +88,27 @@ async def _history(page: Page, charger: Any | None) -> Response[str]:
         requesters=await restart_list.restart_requesters(db, scope),
         usuals=await _usuals(page, charger),
         batches=await restart_list.recent_batches(db, scope) if charger is None else [],
+        batch_words=PHASES,
         csv_address=_csv_address(page, wanted.charger_id),
-        many_hint=many_text(scope.role, page.language),
     )
 
 
 # ---- the filter --------------------------------------------------------------------------------------------------
 
 
-def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
+async def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
     """The filter that the address names. What it does not understand it leaves out: an old bookmark should still open."""
     outcome = page.request.query_params.get("verdict")
+    location_id = _number(page, "location")
+    zone = await restart_list.zone_of_scope(page.services.db, page.scope, location_id)
     return RestartFilter(
         charger_id=charger_id,
-        location_id=_number(page, "location"),
+        location_id=location_id,
         batch_id=_number(page, "batch"),
         person_id=_number(page, "person"),
         outcome=cast(Outcome, outcome) if outcome in OUTCOMES else None,
-        from_ms=_midnight_ms(page, "from", 0),
-        to_ms=_midnight_ms(page, "to", 1),
+        from_ms=_midnight_ms(page, "from", 0, zone),
+        to_ms=_midnight_ms(page, "to", 1, zone),
     )
 
 
@@ -114,32 +117,36 @@ def _number(page: Page, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-def _midnight_ms(page: Page, name: str, days: int) -> int | None:
-    """The start of a day, `days` later, in the browser's zone (a cookie-free guess: UTC)."""
+def _midnight_ms(page: Page, name: str, days: int, zone: str) -> int | None:
+    """The start of a day there, `days` later. Nothing for what is no day."""
     try:
         day = date.fromisoformat(page.request.query_params.get(name, "")) + timedelta(days=days)
     except (ValueError, OverflowError):
         return None
-    if day.year < 1971:
+    if not 1970 < day.year < 9000:
         return None
-    return round(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("UTC")).timestamp() * 1000)
+    return round(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
 def _address(page: Page, **change: int | None) -> str:
     """This page's address with another page of rows."""
-    kept = {name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value}
+    kept = {
+        name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value
+    }
     return f"{page.request.url.path}?{urlencode(kept | {name: value for name, value in change.items() if value is not None})}"
 
 
 def _csv_address(page: Page, charger_id: int | None) -> str:
-    kept = {name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value}
+    kept = {
+        name: value for name, value in page.request.query_params.items() if name not in ("older", "newer") and value
+    }
     if charger_id is not None:
         kept["charger"] = str(charger_id)
     return "/restarts.csv" + (f"?{urlencode(kept)}" if kept else "")
 
 
 def _outcomes(page: Page) -> list[tuple[str, str]]:
-    words = {name: view.verdict_word(name, page.language)[0] for name in OUTCOMES if name != "open"}
+    words = {name: verdict_word(name, page.language)[0] for name in OUTCOMES if name != "open"}
     return [*words.items(), ("open", page._("Under way or waiting"))]
 
 
@@ -151,7 +158,7 @@ async def _usuals(page: Page, charger: Any | None) -> list[tuple[str, str, str]]
         models = list(await restart_list.restart_models(page.services.db, page.scope))[:MODELS_SHOWN]
     found = []
     for model in models:
-        usual = await usual_of(page, page.scope.organisation_id, model)
+        usual = await usual_restart(page.services.db, page.scope.organisation_id, model)
         source = view.usual_source(usual, page.language, page.formats)
         found.append((model_of(model).name, page.formats.duration(usual.duration_ms), source))
     return found
@@ -187,11 +194,16 @@ def csv_row(entry: view.Entry) -> list[str]:
         entry.reason,
         iso(entry.ended_ms) if entry.ended_ms is not None else "",
         f"{entry.duration_ms / 1000:.3f}" if entry.duration_ms is not None else "",
-        f"{entry.title}. {entry.text}",
+        _plain(f"{entry.title}. {entry.text}"),
         entry.first,
         str(entry.batch_id) if entry.batch_id is not None else "",
     )
     return [neutral(cell) for cell in cells]
+
+
+def _plain(text: str) -> str:
+    """Sentences of restarts under way may hold `<time>` elements."""
+    return Markup(text).striptags() if "<time" in text else text
 
 
 def _lines(rows: list[list[str]]) -> bytes:

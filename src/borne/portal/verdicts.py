@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from borne.core.restart import RestartState
 from borne.portal.formats import Formats
-from borne.portal.language import Language, N_, translations
+from borne.portal.language import N_, Language, translations
 
 Tone = Literal["ready", "fault", "locked", "gone"]  # the colours of base.css; never without their word
 
@@ -49,7 +49,9 @@ TEXTS: dict[tuple[str, str], str] = {
     ("succeeded", "booted_after_loss"): N_(
         "It left its connection %(left_after)s after the command and announced a boot after %(boot_after)s."
     ),
-    ("succeeded", "boot_reason"): N_("It announced a boot %(boot_after)s after the command and named the reset as its cause."),
+    ("succeeded", "boot_reason"): N_(
+        "It announced a boot %(boot_after)s after the command and named the reset as its cause."
+    ),
     ("succeeded", "evse_back"): N_(
         "The outlet went out of service and was back %(boot_after)s after the command. A single outlet announces no boot."
     ),
@@ -92,8 +94,12 @@ TEXTS: dict[tuple[str, str], str] = {
         "It came back after %(away)s, later than the verdict could wait, and has announced no boot."
     ),
     ("not_sent", "withdrawn"): N_("It was withdrawn before anything was sent to the charger."),
-    ("not_sent", "booted_first"): N_("The charger booted by itself before the command was sent: there was nothing left to do."),
-    ("not_sent", "offline"): N_("The charger was offline when the command was due. A restart is not kept for when it returns."),
+    ("not_sent", "booted_first"): N_(
+        "The charger booted by itself before the command was sent: there was nothing left to do."
+    ),
+    ("not_sent", "offline"): N_(
+        "The charger was offline when the command was due. A restart is not kept for when it returns."
+    ),
     ("not_sent", "link_busy"): N_("The charger’s connection did not come free for the command within two minutes."),
     ("not_sent", "never_free"): N_("The charger was not free within a day."),
     ("not_sent", "role"): N_("Whoever asked may no longer restart this charger."),

@@ -193,7 +193,9 @@ async def batch_row(db: Any, scope: Scope, batch_id: int) -> Any | None:
 async def recent_batches(db: Any, scope: Scope, limit: int = 5) -> Sequence[Any]:
     """The newest batches in scope, for the top of the history."""
     statement = (
-        select(batches.c.id, batches.c.person_name, batches.c.why, batches.c.total, batches.c.created_ms, batches.c.phase)
+        select(
+            batches.c.id, batches.c.person_name, batches.c.why, batches.c.total, batches.c.created_ms, batches.c.phase
+        )
         .where(_batch_in_scope(scope))
         .order_by(batches.c.id.desc())
         .limit(limit)
@@ -222,8 +224,11 @@ BUCKETS: tuple[BatchBucket, ...] = ("running", "queued", "succeeded", "failed", 
 
 async def batch_items(
     db: Any, scope: Scope, batch_id: int, *, bucket: BatchBucket | None, page: int = 1, limit: int = PAGE_ROWS
-) -> Sequence[Any]:
-    """Page `page` (from 1) of a batch's restarts in the order they take their turn. A batch is bounded, so offsets will do."""
+) -> tuple[Sequence[Any], bool]:
+    """Page `page` (from 1) of a batch's restarts in the order they take their turn, and whether there is another one.
+
+    A batch is bounded, so offsets will do.
+    """
     statement = _rows(scope).where(restarts.c.batch_id == batch_id)
     if bucket == "queued":
         statement = statement.where(restarts.c.phase == "queued", restarts.c.verdict.is_(None))
@@ -231,32 +236,22 @@ async def batch_items(
         statement = statement.where(restarts.c.phase != "queued", restarts.c.verdict.is_(None))
     elif bucket is not None:
         statement = statement.where(restarts.c.verdict == bucket)
-    statement = statement.order_by(restarts.c.id.asc()).limit(limit).offset((page - 1) * limit)
-    return list(await db.all(statement))
-
-
-# ---- how long it usually takes -----------------------------------------------------------------------------------
-
-USUAL_OF = 50
-
-
-async def last_durations(db: Any, organisation_id: int, model: str) -> list[int]:
-    """How long the last `USUAL_OF` successful restarts of whole chargers of this model took here, in ms, newest first."""
-    statement = (
-        select(restarts.c.duration_ms)
-        .where(
-            restarts.c.organisation_id == organisation_id,
-            restarts.c.model == model,
-            restarts.c.verdict == "succeeded",
-            restarts.c.evse.is_(None),
-            restarts.c.duration_ms.is_not(None),
-        )
-        .order_by(restarts.c.ended_ms.desc())
-        .limit(USUAL_OF)
-    )
-    return [row.duration_ms for row in await db.all(statement)]
+    statement = statement.order_by(restarts.c.id.asc()).limit(limit + 1).offset((page - 1) * limit)
+    found = list(await db.all(statement))
+    return found[:limit], len(found) > limit
 
 
 async def time_zone_of(db: Any, location_id: int) -> str:
     """The IANA name of a location's time zone; UTC for a location that is gone."""
     return await db.value(select(locations.c.time_zone).where(locations.c.id == location_id)) or "UTC"
+
+
+async def zone_of_scope(db: Any, scope: Scope, location_id: int | None) -> str:
+    """The time zone in which this person's days begin: the location's, else the one that most of their locations share."""
+    statement = select(locations.c.time_zone).where(locations.c.organisation_id == scope.organisation_id)
+    if location_id is not None:
+        statement = statement.where(locations.c.id == location_id)
+    elif scope.location_ids is not None:
+        statement = statement.where(locations.c.id.in_(scope.location_ids) if scope.location_ids else false())
+    statement = statement.group_by(locations.c.time_zone).order_by(func.count().desc(), locations.c.time_zone).limit(1)
+    return await db.value(statement) or "UTC"
