@@ -1,0 +1,299 @@
+"""Live pages: GET /live?topics=charger:1,restart:5,batch:3,chargers is a stream of "look again" for what is on screen.
+
+The stream carries ids only (`event: changed`, `data: charger:1 chargers`); the page fetches the fragments it shows. Hints are
+gathered to one message a second and to the ids asked for, each of which is checked against the visitor's scope at the start. The
+login is looked at again every second: a stream ends with it. What happened between the making of the page and the opening of its
+stream is told at once (`since`), from a short memory of hints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+from litestar import Response, get
+from litestar.exceptions import ClientException, TooManyRequestsException
+from litestar.response import Stream
+from sqlalchemy import bindparam, select
+
+from borne.bus.port import Bus, Hint
+from borne.core.scope import Scope
+from borne.portal.access import Access, access_of
+from borne.portal.frame import AnyRequest, Page
+from borne.portal.security import login_cookie_name
+from borne.store import charger_list
+from borne.store.db import Database
+from borne.store.schema import batches, restarts
+
+Noun = Literal["charger", "restart", "batch"]
+NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch")
+LIST = "chargers"  # the topic of counts: any charger of the scope changed
+
+MAX_TOPICS = 500
+MAX_STREAMS = 2_000
+MAX_STREAMS_A_PERSON = 10
+GATHER_S = 0.9  # so that a change shows within a second, even behind another one
+LOOK_S = 1.0
+HEARTBEAT_S = 15.0
+RETRY_MS = 2_000
+MEMORY_MS = 15_000
+MEMORY_BOUND = 20_000
+CLOCKS_DIFFER_MS = 2_000  # between the processes of a cluster
+
+_RESTARTS = select(restarts.c.id, restarts.c.organisation_id, restarts.c.location_id, restarts.c.charger_id).where(
+    restarts.c.id.in_(bindparam("ids", expanding=True))
+)
+_BATCHES = select(batches.c.id).where(
+    batches.c.id.in_(bindparam("ids", expanding=True)), batches.c.organisation_id == bindparam("organisation_id")
+)
+
+
+class LiveStream:
+    """One browser that listens."""
+
+    def __init__(self, scope: Scope, topics: frozenset[str]) -> None:
+        self.scope = scope
+        self.topics = topics
+        self.changed: set[str] = set()
+        self.woken = asyncio.Event()
+        self.ended = False
+
+    def concerns(self, hint: Hint) -> bool:
+        """Whether a hint about any charger is about one of the list's scope."""
+        scope = self.scope
+        if scope.charger_ids is not None and hint.id not in scope.charger_ids:
+            return False
+        if scope.location_ids is not None and hint.location_id not in (0, *scope.location_ids):
+            return False
+        return hint.organisation_id == scope.organisation_id
+
+    def tell(self, topic: str) -> None:
+        self.changed.add(topic)
+        self.woken.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.woken.set()
+
+
+class Live:
+    """All streams of this process: who listens to what. One listener on the bus for each noun."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._by_topic: dict[str, set[LiveStream]] = {}
+        self._lists: dict[int, set[LiveStream]] = {}
+        self._streams: set[LiveStream] = set()
+        self._memory: deque[tuple[int, Hint]] = deque(maxlen=MEMORY_BOUND)
+        self._since_ms = _now_ms()
+        self._is_closed = False
+        self._stops = [bus.listen(noun, self._heard) for noun in NOUNS]
+
+    def check_room(self, person_id: int) -> None:
+        """Raises TooManyRequestsException at the bounds."""
+        mine = sum(1 for other in self._streams if other.scope.person_id == person_id)
+        if mine >= MAX_STREAMS_A_PERSON or len(self._streams) >= MAX_STREAMS:
+            raise TooManyRequestsException("too many live pages are open")
+
+    def add(self, stream: LiveStream, since_ms: int | None) -> None:
+        """Begin to listen."""
+        if self._is_closed:
+            stream.end()
+        self._streams.add(stream)
+        for topic in stream.topics:
+            self._by_topic.setdefault(topic, set()).add(stream)
+        if LIST in stream.topics:
+            self._lists.setdefault(stream.scope.organisation_id, set()).add(stream)
+        if since_ms is not None:
+            self._remind(stream, since_ms)
+
+    def remove(self, stream: LiveStream) -> None:
+        self._streams.discard(stream)
+        for topic in stream.topics:
+            _discard(self._by_topic, topic, stream)
+        _discard(self._lists, stream.scope.organisation_id, stream)
+
+    def close(self) -> None:
+        """End all streams, so that the server can stop without waiting for browsers."""
+        self._is_closed = True
+        for stop in self._stops:
+            stop()
+        for stream in self._streams:
+            stream.end()
+
+    @property
+    def count(self) -> int:
+        return len(self._streams)
+
+    def _heard(self, hint: Hint) -> None:
+        now_ms = _now_ms()
+        while self._memory and self._memory[0][0] < now_ms - MEMORY_MS:
+            self._memory.popleft()
+        self._memory.append((now_ms, hint))
+        topic = f"{hint.topic}:{hint.id}"
+        for stream in self._by_topic.get(topic, ()):
+            stream.tell(topic)
+        if hint.topic == "charger":
+            for stream in self._lists.get(hint.organisation_id, ()):
+                if stream.concerns(hint):
+                    stream.tell(LIST)
+
+    def _remind(self, stream: LiveStream, since_ms: int) -> None:
+        """Tell what happened since then; all that it asked for where the memory does not reach back so far."""
+        oldest_ms = max(self._since_ms, _now_ms() - MEMORY_MS)
+        if len(self._memory) == MEMORY_BOUND:
+            oldest_ms = max(oldest_ms, self._memory[0][0])
+        if since_ms < oldest_ms:
+            for topic in stream.topics:
+                stream.tell(topic)
+            return
+        for at_ms, hint in self._memory:
+            if at_ms < since_ms - CLOCKS_DIFFER_MS:
+                continue
+            if (topic := f"{hint.topic}:{hint.id}") in stream.topics:
+                stream.tell(topic)
+            if hint.topic == "charger" and LIST in stream.topics and stream.concerns(hint):
+                stream.tell(LIST)
+
+
+def _discard(where: dict[Any, set[LiveStream]], key: Any, stream: LiveStream) -> None:
+    if key in where:
+        where[key].discard(stream)
+        if not where[key]:
+            del where[key]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def live_of(request: AnyRequest) -> Live:
+    """The streams of an app, made at the first use."""
+    state = request.app.state
+    if not hasattr(state, "live"):
+        state.live = Live(cast(Any, state.frame).services.bus)
+    return cast(Live, state.live)
+
+
+def close_streams(app: Any) -> None:
+    """Call this before the server stops: it waits for open answers, and streams never end by themselves."""
+    live = getattr(app.state, "live", None)
+    if live is not None:
+        live.close()
+
+
+# ---- what may be listened to -------------------------------------------------------------------------------------
+
+
+def parsed(asked: str) -> dict[Noun | Literal["chargers"], list[int]]:
+    """Ids by noun. Raises ClientException for what is no list of topics, or too long a one."""
+    found: dict[Noun | Literal["chargers"], list[int]] = {}
+    words = [word for word in asked.split(",") if word]
+    if len(words) > MAX_TOPICS:
+        raise ClientException(f"{MAX_TOPICS} topics at most")
+    for word in words:
+        noun, _, number = word.partition(":")
+        if word == LIST:
+            found["chargers"] = []
+        elif noun in NOUNS and number.isascii() and number.isdigit() and len(number) < 19:
+            found.setdefault(noun, []).append(int(number))
+        else:
+            raise ClientException(f"no topic {word[:40]}")
+    return found
+
+
+async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["chargers"], list[int]]) -> frozenset[str]:
+    """The topics of what the scope reaches; the others are left out, as if they did not exist."""
+    topics: set[str] = {LIST} if LIST in asked else set()
+    topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
+    if asked.get("restart"):
+        for row in await db.all(_RESTARTS, {"ids": asked["restart"]}):
+            if scope.reaches(organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id):
+                topics.add(f"restart:{row.id}")
+    if asked.get("batch") and scope.role != "user":
+        found = await db.all(_BATCHES, {"ids": asked["batch"], "organisation_id": scope.organisation_id})
+        topics |= {f"batch:{row.id}" for row in found}
+    return frozenset(topics)
+
+
+# ---- the stream --------------------------------------------------------------------------------------------------
+
+
+class _Login(msgspec.Struct):
+    """The login that a stream stands on."""
+
+    access: Access
+    token: str | None
+    scope: Scope
+
+    async def holds(self) -> bool:
+        """Still logged in, with the same reach."""
+        visitor = await self.access.visitor(self.token)
+        return visitor is not None and visitor.scope == self.scope
+
+
+def message(topics: Sequence[str]) -> bytes:
+    """A message of the stream. Its id is the instant: a browser that returns says since when it has heard nothing."""
+    return f"id: {_now_ms()}\nevent: changed\ndata: {' '.join(topics)}\n\n".encode()
+
+
+async def told(live: Live, stream: LiveStream, login: _Login, since_ms: int | None) -> AsyncIterator[bytes]:
+    """The bytes of a stream, until its login, its browser or the server ends."""
+    live.add(stream, since_ms)
+    try:
+        yield f"retry: {RETRY_MS}\nid: {_now_ms()}\nevent: hello\ndata: {len(stream.topics)}\n\n".encode()
+        said_s = looked_s = time.monotonic()
+        sent_s = said_s - GATHER_S
+        while not stream.ended:
+            now_s = time.monotonic()
+            if stream.changed and now_s - sent_s >= GATHER_S:
+                topics, stream.changed = sorted(stream.changed), set()
+                sent_s = said_s = now_s
+                yield message(topics)
+                continue
+            if now_s - looked_s >= LOOK_S:
+                looked_s = now_s
+                if not await login.holds():
+                    yield b"event: bye\ndata: login\n\n"
+                    return
+            if now_s - said_s >= HEARTBEAT_S:
+                said_s = now_s
+                yield f"id: {_now_ms()}\nevent: beat\ndata:\n\n".encode()
+            await _wait(stream, min(LOOK_S, GATHER_S - (now_s - sent_s)) if stream.changed else LOOK_S)
+    finally:
+        live.remove(stream)
+
+
+async def _wait(stream: LiveStream, timeout_s: float) -> None:
+    """Sleep until something changes or it is time. What changed already waits for its second."""
+    if stream.changed and not stream.ended:
+        await asyncio.sleep(max(timeout_s, 0.01))
+        return
+    stream.woken.clear()
+    try:
+        await asyncio.wait_for(stream.woken.wait(), timeout_s)
+    except TimeoutError:
+        return
+
+
+@get("/live", may="member")
+async def live(page: Page, topics: str = "", since: int | None = None) -> Response[Any] | Stream:
+    """The stream of one browser."""
+    scope, request = page.scope, page.request
+    streams = live_of(request)
+    streams.check_room(scope.person_id)
+    stream = LiveStream(scope, await allowed(page.services.db, scope, parsed(topics)))
+    last_id = request.headers.get("last-event-id", "")
+    since_ms = int(last_id) if last_id.isascii() and last_id.isdigit() and len(last_id) < 19 else since
+    login = _Login(access_of(request), request.cookies.get(login_cookie_name(page.services.settings)), scope)
+    return Stream(
+        told(streams, stream, login, since_ms),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+ROUTES = [live]
