@@ -73,8 +73,8 @@ class Item:
 class Engine:
     """Applies facts. `on_broken` is called once when the store broke for good: the process must end and start anew.
 
-    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` functions see each group
-    before it is saved (batches). Both are given by wiring, so that this file knows neither.
+    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` sees each group before it is
+    saved (batches). Wiring sets both, so that this file knows neither.
     """
 
     def __init__(
@@ -84,7 +84,6 @@ class Engine:
         clock: NowMs,
         *,
         preparers: dict[type[Fact], Preparer] | None = None,
-        after: Callable[[Transaction, Writes, Engine], Awaitable[None]] | None = None,
         on_broken: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.db = db
@@ -93,7 +92,7 @@ class Engine:
         self.failing = False
         self.incarnation = 0
         self._preparers = preparers or {}
-        self._after = after
+        self.after: Callable[[Transaction, Writes], Awaitable[None]] | None = None
         self._on_broken = on_broken
         self._inbox: deque[Item] = deque()
         self._rooms: dict[int, Room] = {}
@@ -221,8 +220,8 @@ class Engine:
             found = await self.enter(tx, {item.charger_id for item in group})
             for item in group:
                 outcomes.append(await self._react(tx, found.get(item.charger_id), item, writes))
-            if self._after is not None and writes.tells:
-                await self._after(tx, writes, self)
+            if self.after is not None and writes.tells:
+                await self.after(tx, writes)
             await writes.save(tx)
         self._index = writes.next_index & 0xFFFFFFFF
         self.failing = False

@@ -123,7 +123,7 @@ class Batches:
             await self._withdraw_rest(scope, batch_id)
         return True
 
-    async def follow(self, tx: Transaction, writes: Writes, engine: Engine) -> None:
+    async def follow(self, tx: Transaction, writes: Writes) -> None:
         """Step the batches whose restarts moved in this group, in its transaction, and release the next."""
         while writes.tells:  # a release may itself move restarts (offline by now): a batch is finite
             held, tell = writes.tells.pop(0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import memberships, people, settings
+from borne.store.schema import assignments, membership_locations, memberships, people, settings
 
 INSTALLED = "installed"  # the row of `settings` that only one setup can make
 
@@ -22,6 +24,11 @@ _set_password = (
 _set_language = update(people).where(people.c.id == bindparam("person_id")).values(language=bindparam("new_language"))
 _set_name = update(people).where(people.c.id == bindparam("person_id")).values(name=bindparam("new_name"))
 _mark_installed = insert(settings).values(name=bindparam("setting"), value=bindparam("at"))
+
+_no_locations = delete(membership_locations).where(
+    membership_locations.c.person_id == bindparam("person_id"),
+    membership_locations.c.organisation_id == bindparam("organisation_id"),
+)
 
 
 async def exist(db: Reader) -> bool:
@@ -72,3 +79,16 @@ async def add_person(
 
 async def add_membership(tx: Transaction, *, person_id: int, organisation_id: int, role: str) -> None:
     await tx.insert_many(memberships, ("person_id", "organisation_id", "role"), [(person_id, organisation_id, role)])
+
+
+async def set_locations(tx: Transaction, *, person_id: int, organisation_id: int, location_ids: Sequence[int]) -> None:
+    """The locations that an admin or operator runs; others are taken away."""
+    await tx.run(_no_locations, {"person_id": person_id, "organisation_id": organisation_id})
+    rows = [(person_id, organisation_id, location_id) for location_id in dict.fromkeys(location_ids)]
+    await tx.insert_many(membership_locations, ("person_id", "organisation_id", "location_id"), rows)
+
+
+async def assign(tx: Transaction, *, person_id: int, charger_ids: Sequence[int]) -> None:
+    """Let a user see and use these chargers too."""
+    rows = [(person_id, charger_id) for charger_id in dict.fromkeys(charger_ids)]
+    await tx.upsert_many(assignments, ("person_id", "charger_id"), (), rows)

@@ -1,0 +1,285 @@
+"""`borne admin`: what an installation's owner does from a shell, beside a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from borne import settings as settings_module
+from borne.core.models import MODELS
+from borne.core.plans import PLANS
+from borne.settings import Settings
+
+if TYPE_CHECKING:
+    from borne.store.db import Database, Row
+
+ROLES = ("super-admin", "admin", "operator", "user")
+
+
+@click.group()
+def admin() -> None:
+    """Make organisations, people and chargers. Works beside a running server."""
+
+
+def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--config", "config", envvar="BORNE_CONFIG", type=click.Path(dir_okay=False), help="Settings file (TOML)."
+    )(command)
+
+
+def _run(config: str | None, work: Callable[[Database, Settings], Awaitable[None]]) -> None:
+    """Open the database of the settings, do the work, say what went wrong in one line."""
+    from borne.store.db import StoreError
+    from borne.store.migrate import migrate
+
+    try:
+        loaded = settings_module.load(config)
+    except settings_module.SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        migrate(loaded.database, say=lambda sentence: click.echo(sentence, err=True))
+        asyncio.run(_work(loaded, work))
+    except (StoreError, ValueError, LookupError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _work(loaded: Settings, work: Callable[[Database, Settings], Awaitable[None]]) -> None:
+    async with open_database(loaded.database) as db:
+        await work(db, loaded)
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """A database, open inside the block."""
+    from borne.store.db import create_database
+
+    db = create_database(url)
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def organisation_named(db: Database, name: str | None) -> Row:
+    """The organisation of that name; without one the first that was made. Raises LookupError with a sentence."""
+    from borne.store import organisations
+
+    found = await (organisations.by_name(db, name) if name else organisations.first(db))
+    if found is None:
+        raise LookupError(f"there is no organisation named {name!r}" if name else "there is no organisation yet")
+    return found
+
+
+async def location_named(db: Database, organisation_id: int, name: str | None) -> int:
+    """The id of the location of that name; without one the first. Raises LookupError with a sentence."""
+    from borne.store import organisations
+
+    rows = await organisations.locations_of(db, organisation_id)
+    for row in sorted(rows, key=lambda row: int(row.id)):
+        if name is None or row.name == name:
+            return int(row.id)
+    raise LookupError(f"the organisation has no location named {name!r}" if name else "the organisation has no location")
+
+
+@admin.command("create-organisation")
+@click.option("--name", required=True)
+@click.option("--plan", type=click.Choice(list(PLANS)), help="By default the settings' default_plan.")
+@click.option("--location", default="Main location", show_default=True, help="Its first location.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Of that location (IANA name).")
+@_with_config
+def create_organisation(name: str, plan: str | None, location: str, time_zone: str, config: str | None) -> None:
+    """Make an organisation with one location."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.store import organisations
+
+        now_ms = _now_ms()
+        async with db.transaction() as tx:
+            made = await organisations.create(tx, name=name, plan=plan or loaded.default_plan, now_ms=now_ms)
+            await organisations.create_location(tx, made, name=location, now_ms=now_ms, time_zone=time_zone)
+        click.echo(f"organisation {made}: {name}")
+
+    _run(config, work)
+
+
+@admin.command("create-user")
+@click.option("--email", required=True)
+@click.option("--name", help="By default the part of the e-mail before the @.")
+@click.option("--password", help="By default one is made and printed.")
+@click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
+@click.option("--organisation", help="By default the first one made.")
+@click.option("--location", "locations", multiple=True, help="Locations of an admin or operator; may be repeated.")
+@click.option("--language", type=click.Choice(["en", "fr"]), help="By default as the browser asks.")
+@click.option("--operates-installation", is_flag=True, help="Sees refused connections and the outbox.")
+@_with_config
+def create_user(config: str | None, **options: Any) -> None:
+    """Make a person's account in an organisation."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        organisation = await organisation_named(db, options["organisation"])
+        location_ids = [await location_named(db, organisation.id, name) for name in options["locations"]]
+        password = options["password"] or secrets.token_urlsafe(12)
+        person_id = await make_person(db, organisation.id, location_ids, password, options)
+        click.echo(f"user {person_id}: {options['email']} ({options['role']} of {organisation.name})")
+        if not options["password"]:
+            click.echo(f"password: {password}")
+
+    _run(config, work)
+
+
+async def make_person(
+    db: Database, organisation_id: int, location_ids: list[int], password: str, options: dict[str, Any]
+) -> int:
+    """Make an account and its membership; `options` as those of create-user. Raises ValueError with a sentence."""
+    from borne.engine.passwords import SHORTEST, Passwords, is_acceptable
+    from borne.store import people
+    from borne.store.db import Conflict
+
+    email = options["email"].strip().casefold()
+    if "@" not in email:
+        raise ValueError(f"{email!r} is no e-mail address")
+    if not is_acceptable(password):
+        raise ValueError(f"a password has at least {SHORTEST} characters")
+    passwords = Passwords()
+    password_hash = await passwords.hash(password)
+    try:
+        async with db.transaction() as tx:
+            person_id = await people.add_person(
+                tx,
+                email=email,
+                name=options.get("name") or email.partition("@")[0],
+                password_hash=password_hash,
+                language=options.get("language"),
+                operates_installation=bool(options.get("operates_installation")),
+                now_ms=_now_ms(),
+            )
+            await people.add_membership(
+                tx, person_id=person_id, organisation_id=organisation_id, role=options["role"]
+            )
+            await people.set_locations(
+                tx, person_id=person_id, organisation_id=organisation_id, location_ids=location_ids
+            )
+    except Conflict:
+        raise ValueError(f"{email} has an account already") from None
+    return person_id
+
+
+@admin.command("add-charger")
+@click.option("--name", required=True)
+@click.option("--model", type=click.Choice(list(MODELS)), default="other", show_default=True)
+@click.option("--serial", default="")
+@click.option("--organisation", help="By default the first one made.")
+@click.option("--location", help="By default the organisation's first one.")
+@click.option("--identity", help="By default one is made.")
+@click.option("--json", "as_json", is_flag=True, help="Print identity, password and url as JSON.")
+@_with_config
+def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
+    """Add a charger; prints what to type into it, once."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.bus.memory import MemoryBus
+        from borne.engine.onboarding import add_charger as add
+        from borne.engine.onboarding import charger_url
+        from borne.store.keys import key_from
+
+        organisation = await organisation_named(db, options["organisation"])
+        location_id = await location_named(db, organisation.id, options["location"])
+        added = await add(
+            db,
+            MemoryBus(),
+            key_from(Path(loaded.data_folder), "chargers"),
+            organisation_id=organisation.id,
+            location_id=location_id,
+            name=options["name"],
+            serial=options["serial"],
+            model=options["model"],
+            identity=options["identity"],
+            now_ms=_now_ms(),
+            by="borne admin",
+        )
+        url = charger_url(loaded.gateway_url, added.identity)
+        if as_json:
+            click.echo(json.dumps({"identity": added.identity, "password": added.password, "url": url}))
+        else:
+            click.echo(f"identity: {added.identity}\npassword: {added.password}\nurl:      {url}")
+
+    _run(config, work)
+
+
+@admin.command("add-chargers")
+@click.option("--count", type=click.IntRange(1, 200_000), required=True)
+@click.option("--prefix", default="CH", show_default=True, help="Of names and identities.")
+@click.option("--model", type=click.Choice(list(MODELS)), default="other", show_default=True)
+@click.option("--organisation", help="By default the first one made.")
+@click.option("--location", help="By default the organisation's first one.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, writable=True), required=True, help="Where to write what to type.")
+@_with_config
+def add_chargers(
+    count: int, prefix: str, model: str, organisation: str | None, location: str | None, file: str, config: str | None
+) -> None:
+    """Add many chargers at once; identities, passwords and urls go to a JSON file that only you may read."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.engine.onboarding import charger_url
+        from borne.store import chargers
+        from borne.store.chargers import NewCharger
+        from borne.store.keys import key_from
+        from borne.store.secrets import hash_secret, new_secret
+
+        key = key_from(Path(loaded.data_folder), "chargers")
+        owner = await organisation_named(db, organisation)
+        location_id = await location_named(db, owner.id, location)
+        names = [f"{prefix}-{number:06d}" for number in range(1, count + 1)]
+        passwords = [new_secret() for _ in names]
+        new = (
+            NewCharger(
+                organisation_id=owner.id,
+                location_id=location_id,
+                name=name,
+                identity=name,
+                secret_hash=hash_secret(key, password),
+                model=model,
+            )
+            for name, password in zip(names, passwords, strict=True)
+        )
+        async with db.transaction() as tx:
+            await chargers.create_many(tx, new, _now_ms())
+        rows = [
+            {"identity": name, "password": password, "url": charger_url(loaded.gateway_url, name)}
+            for name, password in zip(names, passwords, strict=True)
+        ]
+        path = Path(file)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(rows), encoding="utf-8")
+        click.echo(f"{count} chargers; what to type is in {file}")
+
+    _run(config, work)
+
+
+@admin.command("outbox")
+@click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True)
+@_with_config
+def outbox(count: int, config: str | None) -> None:
+    """Show the newest mails of the embedded outbox."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.store import mails
+
+        for row in reversed(await mails.newest(db, count)):
+            click.echo(f"to {row.recipient}: {row.subject}\n\n{row.body}\n{'-' * 60}")
+
+    _run(config, work)
+
+
+def _now_ms() -> int:
+    from borne.engine.clock import Clock
+
+    return Clock().now_ms()

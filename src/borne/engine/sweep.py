@@ -1,0 +1,62 @@
+"""Forgets what nobody needs any more: old lines of timelines, done jobs, delivered mails, ended logins. A little at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from borne.engine.apply import NowMs
+from borne.store import events, jobs, logins, mails
+from borne.store.db import Database, StoreError
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 600.0
+PAUSE_S = 0.05
+SLICE = 500  # rows a transaction: some milliseconds
+DAY_MS = 86_400_000
+EVENTS_DAYS, JOBS_DAYS, MAILS_DAYS = 90, 7, 30
+
+
+class Sweep:
+    """Runs beside everything else and never holds it up."""
+
+    def __init__(self, db: Database, clock: NowMs) -> None:
+        self._db = db
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin. Needs a running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="sweep")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.once()
+            except StoreError as error:
+                log.warning("old rows stay for now: %s", error)
+
+    async def once(self) -> None:
+        """Delete all that is due, in slices."""
+        now_ms = self._clock.now_ms()
+        rules = (
+            (events.prune, now_ms - EVENTS_DAYS * DAY_MS),
+            (jobs.prune, now_ms - JOBS_DAYS * DAY_MS),
+            (mails.prune, now_ms - MAILS_DAYS * DAY_MS),
+            (logins.prune, now_ms),
+        )
+        for prune, before_ms in rules:
+            while True:
+                async with self._db.transaction() as tx:
+                    gone = await prune(tx, before_ms, SLICE)
+                if gone < SLICE:
+                    break
+                await asyncio.sleep(PAUSE_S)

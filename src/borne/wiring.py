@@ -1,0 +1,274 @@
+"""Wiring: from settings to running objects, by hand, in one place. The only one that knows SQLite from PostgreSQL.
+
+Order matters: the lock, the database, the engine with its machines told of our absence, the gateway, the portal; and back at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from borne.bus.memory import MemoryBus
+from borne.engine import batches as batches_module
+from borne.engine import house, mail
+from borne.engine.apply import Engine
+from borne.engine.batches import Batches
+from borne.engine.clock import Clock
+from borne.engine.jobs import Jobs
+from borne.engine.passwords import Passwords
+from borne.engine.restarts import Restarts, RestartSettings
+from borne.engine.sessions import Sessions
+from borne.engine.sweep import Sweep
+from borne.engine.timers import Timers
+from borne.gateway.server import Gateway
+from borne.gateway.settings import GatewaySettings
+from borne.portal.app import create_app
+from borne.portal.services import PortalSettings, Services
+from borne.settings import Settings, SettingsError
+from borne.store import people
+from borne.store.db import Database, create_database
+from borne.store.frame_log import FrameLog
+from borne.store.keys import key_from
+from borne.store.lock import server_lock
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_S = 5
+BACKLOG = 4096
+
+
+class Server:
+    """Borne, one process: `async with Server(settings)` starts it, `stopped` is set when it must end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stopped = asyncio.Event()
+        self.failure: str | None = None  # why it ended by itself
+        self.setup_code: str | None = None
+        folder = Path(settings.data_folder)
+        self.charger_key = key_from(folder, "chargers")
+        self.clock = Clock()
+        self.bus = MemoryBus()
+        self.db: Database = create_database(settings.database)
+        self.frames = FrameLog(folder / "frames", hours=settings.frames.hours, megabytes=settings.frames.megabytes)
+        self.passwords = Passwords()
+        self._build_engine()
+        self.gateway = Gateway(
+            gateway_settings(settings),
+            self.engine,
+            self.bus,
+            self.db,
+            take_restart=self.restarts.take,
+            authorise=self._authorise,
+            key=self.charger_key,
+            record=self.frames.record,
+        )
+        self.timers = Timers(self.engine, self.clock, self.gateway.heard_ms)
+        self._exit = contextlib.AsyncExitStack()
+        self._web: uvicorn.Server | None = None
+
+    def _build_engine(self) -> None:
+        rules = self.settings.restarts
+        restart_settings = RestartSettings(
+            deadline_least_s=rules.deadline_least_s, deadline_most_s=rules.deadline_most_s, at_once=rules.at_once
+        )
+        self.sessions = Sessions(self.clock, lambda: secrets.randbelow(2**31 - 1) + 1)
+        self.engine = Engine(
+            self.db, self.bus, self.clock, preparers=self.sessions.preparers(), on_broken=self._broken
+        )
+        self.restarts = Restarts(self.engine, restart_settings)
+        self.batches = Batches(self.engine, self.restarts, restart_settings)
+        self.engine.after = self.batches.follow
+        self.mail = mail.Mail(self.clock)
+        postman = mail.Postman(self.db, self.clock, mail_settings(self.settings))
+        handlers = {batches_module.JOB_KIND: self.batches.fill, mail.JOB_KIND: postman.deliver}
+        self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
+        self.sweep = Sweep(self.db, self.clock)
+
+    async def _authorise(self, charger_id: int, tag: str) -> str:
+        return await self.sessions.authorise(self.db, self.engine.room(charger_id), tag)
+
+    def _broken(self, error: BaseException) -> None:
+        self.stop(f"the database failed, Borne must start anew: {error}")
+
+    def stop(self, failure: str | None = None) -> None:
+        """Ask for an orderly end; with the sentence that says why, if it is no wish."""
+        self.failure = self.failure or failure
+        self.stopped.set()
+
+    async def __aenter__(self) -> Server:
+        portal_socket = _bind("portal", self.settings.portal.host, self.settings.portal.port)
+        gateway_socket = _bind("gateway", self.settings.gateway.host, self.settings.gateway.port)
+        async with contextlib.AsyncExitStack() as exits:
+            exits.callback(portal_socket.close)
+            exits.callback(gateway_socket.close)
+            lost = "another server may have taken the database"
+            await exits.enter_async_context(server_lock(self.settings.database, lambda: self.stop(lost)))
+            await self.db.open()
+            exits.push_async_callback(self.db.close)
+            await self.frames.open()
+            exits.push_async_callback(self.frames.close)
+            await self._start_engine(exits)
+            await self.gateway.start(gateway_socket)
+            exits.push_async_callback(self.gateway.stop)
+            await self._start_portal(exits, portal_socket)
+            self._exit = exits.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
+
+    async def _start_engine(self, exits: contextlib.AsyncExitStack) -> None:
+        self.engine.start()
+        exits.push_async_callback(self.engine.stop)
+        await house.begin(self.engine)
+        exits.push_async_callback(self._end_house)
+        for part in (self.timers, self.jobs, self.sweep):
+            part.start()
+            exits.push_async_callback(part.stop)
+        if not await people.exist(self.db):
+            self.setup_code = "-".join(secrets.token_hex(2) for _ in range(3))
+
+    async def _end_house(self) -> None:
+        if not self.engine.failing:
+            await house.end(self.engine)
+
+    async def _start_portal(self, exits: contextlib.AsyncExitStack, sock: socket.socket) -> None:
+        portal = self.settings.portal
+        config = uvicorn.Config(
+            create_app(self._services()),
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the portal reads X-Forwarded-For itself, from trusted proxies only
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            ssl_certfile=portal.tls_certificate or None,
+            ssl_keyfile=portal.tls_key or None,
+        )
+        self._web = _QuietServer(config)
+        task = asyncio.create_task(self._web.serve(sockets=[sock]), name="portal")
+        task.add_done_callback(self._portal_ended)
+        exits.push_async_callback(self._stop_portal, task)
+        while not self._web.started and not task.done():
+            await asyncio.sleep(0.01)
+
+    def _portal_ended(self, task: asyncio.Task[None]) -> None:
+        if not self.stopped.is_set():
+            self.stop("the portal ended unexpectedly")
+
+    async def _stop_portal(self, task: asyncio.Task[None]) -> None:
+        self.stopped.set()
+        if self._web is not None:
+            self._web.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+
+    def _services(self) -> Services:
+        return Services(
+            db=self.db,
+            bus=self.bus,
+            clock=self.clock,
+            settings=portal_settings(self.settings),
+            passwords=self.passwords,
+            mail=self.mail,
+            engine=self.engine,
+            restarts=self.restarts,
+            batches=self.batches,
+            attempts=self.gateway.attempts,
+            frame_log=self.frames,
+            charger_key=self.charger_key,
+            setup_code=self.setup_code,
+            storage_failing=lambda: self.engine.failing,
+        )
+
+
+class _QuietServer(uvicorn.Server):
+    """uvicorn without its own handling of signals: one place decides when Borne ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def portal_settings(settings: Settings) -> PortalSettings:
+    """What the pages need of the settings."""
+    key = key_from(Path(settings.data_folder), "portal")
+    return PortalSettings(
+        public_url=settings.portal_url,
+        gateway_url=settings.gateway_url,
+        csrf_secret=key.hex(),
+        trusted_proxies=tuple(settings.portal.trusted_proxies),
+        default_plan=settings.default_plan,
+    )
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """What the gateway needs of the settings."""
+    part = settings.gateway
+    return GatewaySettings(
+        host=part.host,
+        port=part.port,
+        trusted_proxies=tuple(part.trusted_proxies),
+        tls_certificate=part.tls_certificate or None,
+        tls_key=part.tls_key or None,
+        tls_client_ca=part.tls_client_ca or None,
+        ping_s=part.ping_s,
+        settle_s=part.settle_s,
+        heartbeat_s=part.heartbeat_s,
+        opens_a_minute=part.opens_a_minute,
+    )
+
+
+def mail_settings(settings: Settings) -> mail.SmtpSettings | None:
+    """How mail leaves; None: it stays in the embedded outbox."""
+    part = settings.mail
+    if not part.host:
+        return None
+    return mail.SmtpSettings(
+        host=part.host, port=part.port, security=part.security, user=part.user, password=part.password, sender=part.sender
+    )
+
+
+def _bind(name: str, host: str, port: int) -> socket.socket:
+    """A listening socket. Raises SettingsError that says which port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        variable = f"BORNE_{name.upper()}_PORT"
+        raise SettingsError(
+            f"the {name} cannot listen on {host}:{port}: {error.strerror}; stop what uses it or set {variable}"
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+def run_loop(main: Any) -> None:
+    """Run a coroutine on the fastest loop there is."""
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+def seeded() -> random.Random:
+    """Chance that nobody can foresee."""
+    return random.Random(secrets.randbits(128))
