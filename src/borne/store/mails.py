@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import mails
 
-_by_id = select(mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.sent_ms).where(
+_by_id = select(mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.created_ms, mails.c.sent_ms).where(
     mails.c.id == bindparam("mail_id")
 )
 _newest = select(mails).order_by(mails.c.id.desc()).limit(bindparam("bound"))
-_sent = update(mails).where(mails.c.id == bindparam("mail_id")).values(sent_ms=bindparam("at_ms"), error=None)
+_sent = update(mails).where(mails.c.id == bindparam("mail_id")).values(sent_ms=bindparam("at_ms"), error=None, body="")
 _failed = update(mails).where(mails.c.id == bindparam("mail_id")).values(error=bindparam("what"))
+_drop = delete(mails).where(mails.c.id == bindparam("mail_id"))
+_old = select(mails.c.id).where(mails.c.created_ms < bindparam("before_ms")).limit(bindparam("bound"))
+_prune = delete(mails).where(mails.c.id.in_(_old))
 
 
 async def add(tx: Transaction, *, recipient: str, subject: str, body: str, now_ms: int) -> int:
@@ -20,7 +23,7 @@ async def add(tx: Transaction, *, recipient: str, subject: str, body: str, now_m
 
 
 async def by_id(db: Reader, mail_id: int) -> Row | None:
-    """id, recipient, subject, body, sent_ms."""
+    """id, recipient, subject, body, created_ms, sent_ms."""
     return await db.first(_by_id, {"mail_id": mail_id})
 
 
@@ -30,8 +33,18 @@ async def newest(db: Reader, bound: int) -> list[Row]:
 
 
 async def mark_sent(tx: Transaction, mail_id: int, at_ms: int) -> None:
+    """It left: its text, which may hold a secret link, is not kept."""
     await tx.run(_sent, {"mail_id": mail_id, "at_ms": at_ms})
 
 
 async def mark_failed(tx: Transaction, mail_id: int, error: str) -> None:
     await tx.run(_failed, {"mail_id": mail_id, "what": error})
+
+
+async def drop(tx: Transaction, mail_id: int) -> None:
+    await tx.run(_drop, {"mail_id": mail_id})
+
+
+async def prune(tx: Transaction, before_ms: int, limit: int = 2_000) -> int:
+    """Forget mails made before this instant. Returns how many."""
+    return await tx.run(_prune, {"before_ms": before_ms, "bound": limit})
