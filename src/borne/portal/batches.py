@@ -261,6 +261,8 @@ async def _items(page: Page, batch_id: int) -> dict[str, Any]:
     rows, has_more = await restart_list.batch_items(page.services.db, page.scope, batch_id, bucket=chosen, page=at)
     return {
         "entries": [view.entry(row, page.language, page.formats) for row in rows],
+        "columns": "batch",
+        "rows_address": "/restarts/rows/batch",
         "show": chosen or "",
         "at": at,
         "has_more": has_more,

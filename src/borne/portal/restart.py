@@ -89,7 +89,7 @@ async def okay(page: Page, charger_id: int, data: Form) -> Response[str]:
         return _asked(page, replace(question, reasons=texts), entered, 409)
     if outcome.restart_id is None:
         raise NotFoundException
-    return _accepted(page, charger_id, row.name, outcome.restart_id, existing=outcome.existing and not is_repeat)
+    return _accepted(page, charger_id, row.name, existing=outcome.existing and not is_repeat)
 
 
 def _asked(page: Page, question: view.Ask, entered: view.Entered, status_code: int = 200) -> Response[str]:
@@ -99,14 +99,14 @@ def _asked(page: Page, question: view.Ask, entered: view.Entered, status_code: i
     return page.part(template, status_code, ask=question, entered=entered)
 
 
-def _accepted(page: Page, charger_id: int, name: str, restart_id: int, *, existing: bool) -> Response[str]:
+def _accepted(page: Page, charger_id: int, name: str, *, existing: bool) -> Response[str]:
     if existing:
         say = page._("A restart of %(charger)s was under way already: you follow the same one.", charger=name)
     else:
         say = page._("Restart of %(charger)s requested.", charger=name)
     if not page.is_part:
         return page.go(f"/chargers/{charger_id}", toast=say)
-    return page.part("restart/done.html", toast=say, restart_id=restart_id, say=say)
+    return page.part("restart/done.html", toast=say, charger_id=charger_id, say=say)
 
 
 async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
@@ -214,7 +214,7 @@ async def withdraw(page: Page, restart_id: int) -> Response[str]:
     if not page.is_part:
         return page.go(f"/chargers/{row.charger_id}", toast=say)
     if page.request.headers.get("hx-target", "").endswith("#restart-body"):
-        return page.part("restart/done.html", toast=say, restart_id=restart_id, say=say)
+        return page.part("restart/done.html", toast=say, charger_id=row.charger_id, say=say)
     return page.part("restart/panel.html", toast=say, told=shown)
 
 

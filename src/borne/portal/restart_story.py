@@ -115,7 +115,7 @@ def pending(state: RestartState, language: Language, formats: Formats) -> Pendin
     deadline = formats.at(state.deadline_ms) if state.phase == "scheduled" else formats.clock(state.deadline_ms or 0)
     if state.phase == "scheduled":
         text = say(
-            "The charger restarts by itself once its session ends; it can no longer be called back. Verdict on %(at)s at the latest."
+            "The charger restarts once its session ends and can no longer be called back. Verdict on %(at)s at the latest."
         )
         return Pending(say("Scheduled."), _fill(text, at=deadline))
     if state.phase == "left" and state.answer == "accepted" and not state.left_ours:

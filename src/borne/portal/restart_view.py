@@ -109,6 +109,7 @@ class Entry(msgspec.Struct, frozen=True):
     ended_ms: int | None
     duration_ms: int | None
     is_open: bool
+    listens: bool  # it may still change
     title: str
     text: str
     tone: str
@@ -283,6 +284,7 @@ def entry(row: Any, language: Language, formats: Formats) -> Entry:
         ended_ms=row.ended_ms,
         duration_ms=row.duration_ms,
         is_open=bool(status and status[1]),
+        listens=state.watches,
         title=title,
         text=text,
         tone=tone,

@@ -25,9 +25,10 @@ from borne.portal.formats import iso
 from borne.portal.frame import Page
 from borne.portal.verdicts import verdict_word
 from borne.store import charger_list, restart_list
-from borne.store.restart_list import OUTCOMES, Outcome, RestartFilter
+from borne.store.restart_list import OUTCOMES, PAGE_ROWS, Outcome, RestartFilter
 
 MODELS_SHOWN = 8
+COLUMNS = ("all", "charger", "batch")  # the tables in which a restart is a row
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_COLUMNS = (
     "requested_at", "charger_id", "charger", "location", "model", "requested_by", "why", "kind", "verdict", "reason", "ended_at",
@@ -50,6 +51,18 @@ async def charger_restarts(page: Page, charger_id: int) -> Response[str]:
     return await _history(page, found[0])
 
 
+@get("/restarts/rows/{columns:str}", may="member")
+async def rows(page: Page, columns: str) -> Response[str]:
+    """Rows that changed, each to be put into its place: those of the query's `ids`, with the columns of their table."""
+    if columns not in COLUMNS:
+        raise NotFoundException
+    ids = [int(one) for one in page.request.query_params.get("ids", "").split(",") if one.isascii() and one.isdigit() and len(one) <= 18]
+    found = await restart_list.restart_rows(page.services.db, page.scope, ids[:PAGE_ROWS])
+    entries = [view.entry(row, page.language, page.formats) for row in found]
+    address = f"/restarts/rows/{columns}"
+    return page.part("restarts/rows_again.html", entries=entries, columns=columns, rows_address=address, swap=True)
+
+
 @get("/restarts.csv", may="member")
 async def export(page: Page) -> Stream:
     """The same as CSV, whole: UTF-8 without a byte order mark, instants in ISO 8601, UTC."""
@@ -59,7 +72,7 @@ async def export(page: Page) -> Stream:
     return Stream(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-ROUTES = [restarts, charger_restarts, export]
+ROUTES = [restarts, charger_restarts, rows, export]
 
 
 async def _history(page: Page, charger: Any | None) -> Response[str]:
@@ -72,6 +85,8 @@ async def _history(page: Page, charger: Any | None) -> Response[str]:
     context: dict[str, Any] = {
         "entries": entries,
         "charger": charger,
+        "columns": "charger" if charger is not None else "all",
+        "rows_address": "/restarts/rows/charger" if charger is not None else "/restarts/rows/all",
         "older": _address(page, older=found.older_than) if found.older_than is not None else "",
         "newer": _address(page, newer=found.newer_than) if found.newer_than is not None else "",
         "is_filtered": wanted != RestartFilter(charger_id=wanted.charger_id),

@@ -150,6 +150,13 @@ async def restart_row(db: Any, scope: Scope, restart_id: int) -> Any | None:
     return await db.first(_rows(scope).where(restarts.c.id == restart_id))
 
 
+async def restart_rows(db: Any, scope: Scope, restart_ids: Sequence[int]) -> Sequence[Any]:
+    """Those of the restarts that the scope reaches."""
+    if not restart_ids:
+        return []
+    return list(await db.all(_rows(scope).where(restarts.c.id.in_(restart_ids))))
+
+
 async def restart_key(db: Any, scope: Scope, restart_id: int) -> str | None:
     """The idempotency key that a restart was asked for with."""
     return await db.value(select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope)))

@@ -54,6 +54,16 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => { button.disabled = false; }, 8000); // an answer that never came may be asked for again: same key
 }, true);
 
+for (const failure of ["htmx:error", "htmx:response:error"]) {
+  document.addEventListener(failure, (event) => {
+    const note = event.target.closest?.("[data-restart-form]")?.querySelector("[data-problem]");
+    if (!note) return;
+    note.querySelector("p").textContent = note.dataset.problem;
+    note.hidden = false;
+    note.closest("form").querySelector("[data-okay]").disabled = false;
+  });
+}
+
 document.addEventListener("input", (event) => {
   if (event.target.matches?.("[data-when-at]")) {
     const choice = document.getElementById("when-at");
@@ -67,14 +77,21 @@ function arrived(root) {
   const find = (selector) => (root.matches?.(selector) ? [root] : [...root.querySelectorAll(selector)]);
   for (const dialog of find("dialog.restart-modal:not([open])")) show(dialog);
   for (const done of find("[data-restart-done]")) {
-    const { say: words } = done.dataset;
+    const { say: words, restartDone: charger } = done.dataset;
     done.remove();
     modal()?.close();
     if (words) say(words);
-    document.dispatchEvent(new CustomEvent("borne:changed"));
+    lookAgain(`charger:${charger}`); // at once, not at the next second's hint
   }
+  for (const body of find(".restart-body")) if (body.closest("dialog[open]")) (body.querySelector("[data-first]") ?? body).focus();
   for (const node of find("[data-announce]")) announce(node);
   count();
+}
+
+function lookAgain(topic) {
+  for (const node of document.querySelectorAll("[data-live]")) {
+    if (node.dataset.live.split(" ").includes(topic)) node.dispatchEvent(new CustomEvent("live"));
+  }
 }
 
 // A live region is heard only when it stood there before its words came: one for the whole page, outside the fragments.
@@ -115,6 +132,7 @@ function count() {
   }
 }
 setInterval(() => { if (!document.hidden) count(); }, 1000);
+document.addEventListener("htmx:after:swap", count);
 
 // ---- tooltips: touch has no hover, and Esc puts one away without moving the focus ----
 
