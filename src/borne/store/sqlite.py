@@ -59,6 +59,7 @@ class SqliteDatabase(Database):
         self.turn = Turn()
         self._threads = threads
         self._durable = durable
+        self._changes_committed = 0
         self._writer: sqlite3.Connection | None = None
         self._near: sqlite3.Connection | None = None
         self._committer: Threads[sqlite3.Connection] | None = None
@@ -74,11 +75,12 @@ class SqliteDatabase(Database):
         self.broken = None
         make_private(self.path)
         try:
+            self._changes_committed = 0
             self._writer = await self._patiently(lambda: connect(self.path, durable=self._durable))
             self._near = connect(self.path, reads_only=True)
             if self._threads:
                 self._committer = Threads("borne-commit", [self._writer])
-                readers = [connect(self.path, reads_only=True) for _ in range(READERS)]
+                readers = [connect(self.path, reads_only=True, wait_s=BUSY_PATIENCE_S) for _ in range(READERS)]
                 self._readers = Threads("borne-read", readers)
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
@@ -149,8 +151,6 @@ class SqliteDatabase(Database):
             self.broken = explained(error, self.path)
         finally:
             self.turn.give_back()
-
-    _changes_committed = 0
 
     def _committed(self, done: asyncio.Future[None]) -> None:
         error = done.exception()
