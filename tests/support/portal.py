@@ -87,7 +87,7 @@ class Portal:
             person_id = await people.add_person(
                 tx,
                 email=email,
-                name=email.split("@")[0].title(),
+                name=email.partition("@")[0].title(),
                 password_hash=password_hash,
                 language=language,
                 operates_installation=operates,

@@ -1,8 +1,8 @@
 """Who is asking: from the cookie to a `Visitor`, and the guard that every route stands behind.
 
-Each handler declares who may use it, `@get("/chargers", may="member")`; the words are those of `May`. Denied looks like not found.
-A login is looked up at most once a second for each browser; one that ended is refused within that second, and at once on the
-node where it ended.
+Each handler declares who may use it, `@get("/chargers", may="member")`; the words are those of `May`. Denied looks like
+not found. A login is looked up at most once a second for each browser; one that ended is refused within that second, and
+at once on the node where it ended.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
+from litestar.params import FromPath
 
-from borne.portal import account, attempts, batches, errors, login, outbox, restart, restarts, setup
+from borne.portal import account, attempts, batches, chargers, errors, live, login, outbox, restart, restarts, setup
 from borne.portal.access import Access, guard
 from borne.portal.assets import Assets
 from borne.portal.frame import AnyRequest, Frame, Page, page_of
@@ -20,7 +21,7 @@ from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
 from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
-MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, restart, restarts, batches)
+MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, live, chargers, restart, restarts, batches)
 
 BODY_BOUND_BYTES = 2_000_000
 
@@ -33,7 +34,7 @@ async def home(page: Page) -> Response[str]:
 
 
 @get("/static/{tree:str}/{path:path}", may="anyone", before_setup=True)
-async def static(request: AnyRequest, tree: str, path: str) -> Response[bytes]:
+async def static(request: AnyRequest, tree: FromPath[str], path: FromPath[str]) -> Response[bytes]:
     """A static file. Under the address of this very build it may be kept for a year, under another it is asked again."""
     assets = cast(Frame, request.app.state.frame).assets
     asset = assets.get(path.lstrip("/"))
@@ -61,13 +62,11 @@ async def favicon(request: AnyRequest) -> Response[bytes]:
 async def healthz(page: Page) -> Response[str]:
     """200 "ok" while the portal and what it stands on work, else 503 "not ready"."""
     is_ready = not page.services.storage_failing() and await page.services.ready()
-    return Response(
-        "ok" if is_ready else "not ready", media_type=MediaType.TEXT, status_code=200 if is_ready else 503
-    )
+    return Response("ok" if is_ready else "not ready", media_type=MediaType.TEXT, status_code=200 if is_ready else 503)
 
 
 @get("/{path:path}", may="anyone")
-async def nothing(path: str) -> None:
+async def nothing(path: FromPath[str]) -> None:
     """Any other address: the page that says so, in the visitor's frame."""
     raise NotFoundException
 

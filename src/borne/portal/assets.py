@@ -17,7 +17,12 @@ import msgspec
 STATIC_FOLDER = Path(__file__).parent / "static"
 SPRITE = "icons.svg"
 GZIP_FROM_BYTES = 1_000
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
 SERVED = {*TYPES, ".png", ".ico", ".woff2"}
 
 

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 
 from borne.engine.passwords import TooBusyError
 from borne.portal.access import LoginNeededError, SetupNeededError
-from borne.portal.frame import AnyRequest, Page, toast_event
+from borne.portal.frame import AnyRequest, PageView, toast_event
 from borne.portal.language import N_
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,10 @@ WORDS = {
     405: (N_("That cannot be done here"), N_("Nothing was changed. Go back and try again from the page itself.")),
     413: (N_("That is too large"), N_("Nothing was kept. Send less at once.")),
     429: (N_("Too many attempts"), N_("Nothing was changed. Wait a few minutes, then try again.")),
-    500: (N_("Borne made a mistake"), N_("It has been written to the log. Try again; if it stays, tell your operator.")),
+    500: (
+        N_("Borne made a mistake"),
+        N_("It has been written to the log. Try again; if it stays, tell your operator."),
+    ),
     503: (
         N_("Borne cannot do that right now"),
         N_("Nothing was changed. It is busy or its storage is not writable. Try again in a moment."),
@@ -51,7 +54,7 @@ class PageError(Exception):
 
 
 def _answer(request: AnyRequest, status_code: int, text: str | None = None) -> Response[str]:
-    page = Page(request)
+    page = PageView(request)
     known = status_code if status_code in WORDS else (500 if status_code >= 500 else 400)
     title, explanation = (page._(words) for words in WORDS[known])
     text = text or explanation
@@ -90,12 +93,12 @@ def on_busy(request: AnyRequest, _error: TooBusyError) -> Response[str]:
 
 def on_any(request: AnyRequest, error: Exception) -> Response[str]:
     log.error("a page failed: %s %s", request.method, request.url.path, exc_info=error)
-    return _answer(request, 503 if Page(request).services.storage_failing() else 500)
+    return _answer(request, 503 if PageView(request).services.storage_failing() else 500)
 
 
 def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[str]:
     """A page leads to the login and back; a fragment tells htmx to go there; anything else is refused."""
-    page = Page(request)
+    page = PageView(request)
     here = page._here()
     target = f"/login?next={quote(here, safe='/')}" if here != "/" else "/login"
     if page.is_part:
@@ -106,7 +109,7 @@ def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[s
 
 
 def on_setup_needed(request: AnyRequest, _error: SetupNeededError) -> Response[str]:
-    return Page(request).go("/setup")
+    return PageView(request).go("/setup")
 
 
 HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {

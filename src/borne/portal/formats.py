@@ -102,9 +102,9 @@ class Formats:
         return pieces
 
     def _unit(self, amount: float, unit: str, pattern: str = "#,##0") -> str:
-        length = "narrow" if unit == "day" and self.language == "en" else "short"
-        text = str(format_unit(amount, f"duration-{unit}", length=length, format=pattern, locale=self.locale))
-        return _SHORTER.get(self.language, {}).get(unit, lambda text: text)(text)
+        text = str(format_unit(amount, f"duration-{unit}", length="short", format=pattern, locale=self.locale))
+        shorten = _SHORTER.get(self.language, {}).get(unit)
+        return shorten(text) if shorten else text
 
     def _time(self, at_ms: int, text: str, kind: str) -> Markup:
         return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -17,6 +17,7 @@ from babel.support import NullTranslations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.utils.empty import value_or_default
 from litestar.utils.scope.state import ScopeState
@@ -27,7 +28,7 @@ from borne.portal import language as languages
 from borne.portal.access import May, Visitor, scope_of, visitor_of
 from borne.portal.assets import SPRITE, Assets
 from borne.portal.formats import Formats, iso
-from borne.portal.language import LANGUAGES, Language, N_
+from borne.portal.language import LANGUAGES, N_, Language
 from borne.portal.security import address_of, browser_cookie
 from borne.portal.services import Services
 
@@ -107,7 +108,7 @@ class Frame:
         )
 
 
-class Page:
+class PageView:
     """One request, seen from its handler."""
 
     def __init__(self, request: AnyRequest) -> None:
@@ -196,7 +197,9 @@ class Page:
 
     def _answer(self, template: str, status_code: int, context: Mapping[str, Any]) -> Response[str]:
         text = self.frame.render(template, self.language, context)
-        return Response(text, media_type=MediaType.HTML, status_code=status_code, headers={"vary": "Cookie, HX-Request"})
+        return Response(
+            text, media_type=MediaType.HTML, status_code=status_code, headers={"vary": "Cookie, HX-Request"}
+        )
 
     @cached_property
     def _toast(self) -> str | None:
@@ -237,11 +240,14 @@ class Page:
         return self.request.url.path + (f"?{query}" if query else "")
 
 
+Page: TypeAlias = NamedDependency[PageView]  # how handlers ask for it
+
+
 def toast_event(text: str, kind: str = "ok") -> str:
     """The HX-Trigger header that shows a toast: a header is ASCII, JSON's escapes make it so."""
     return json.dumps({"toast": {"text": text, "kind": kind}})
 
 
-async def page_of(request: AnyRequest) -> Page:
+async def page_of(request: AnyRequest) -> PageView:
     """Litestar's dependency `page`."""
-    return Page(request)
+    return PageView(request)

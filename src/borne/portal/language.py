@@ -10,7 +10,7 @@ import gettext
 import io
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -59,7 +59,7 @@ def locale(language: Language) -> Locale:
 
 def known(word: str | None) -> Language | None:
     """The language that a word of a cookie, a form or the database names, if the pages speak it."""
-    return cast(Language, word) if word in LANGUAGES else None
+    return next((language for language in LANGUAGES if language == word), None)
 
 
 def choose(person: str | None, cookie: str | None, asked: str) -> Language:

@@ -11,6 +11,7 @@ import secrets
 from litestar import Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import Cookie
+from litestar.params import FromPath, FromQuery
 
 from borne.engine.passwords import SHORTEST, TooBusyError, is_acceptable
 from borne.portal.access import DAY_MS, access_of, token_hash
@@ -36,7 +37,7 @@ def limits_of(page: Page) -> Limits:
 
 
 @get("/login", may="anyone")
-async def login_page(page: Page, next: str | None = None) -> Response[str]:  # noqa: A002 - the word of the address
+async def login_page(page: Page, next: FromQuery[str | None] = None) -> Response[str]:
     if page.visitor is not None:
         return page.go(local_path(next))
     return page.show("login.html", email="", next=local_path(next), error="")
@@ -111,7 +112,9 @@ async def log_out(page: Page) -> Response[str]:
     async with page.services.db.transaction() as tx:
         await logins.end(tx, page.person.token_hash)
     access_of(page.request).changed(page.person.person_id)
-    answer = page.go("/login", toast=page._("You are logged out."), cookies=[login_cookie(page.services.settings, "", 0)])
+    answer = page.go(
+        "/login", toast=page._("You are logged out."), cookies=[login_cookie(page.services.settings, "", 0)]
+    )
     answer.headers["clear-site-data"] = '"cache"'
     return answer
 
@@ -168,14 +171,14 @@ def _reset_mail(page: Page, name: str, link: str, lifetime_ms: int) -> tuple[str
 
 
 @get("/reset/{token:str}", may="anyone")
-async def reset_page(page: Page, token: str) -> Response[str]:
+async def reset_page(page: Page, token: FromPath[str]) -> Response[str]:
     if await logins.reset_person(page.services.db, token_hash(token), page.services.clock.now_ms()) is None:
         return _reset_is_over(page)
     return page.show("reset.html", token=token, error="", shortest=SHORTEST)
 
 
 @post("/reset/{token:str}", may="anyone")
-async def reset(page: Page, token: str, data: Form) -> Response[str]:
+async def reset(page: Page, token: FromPath[str], data: Form) -> Response[str]:
     """Spend the link: a new password, and no other login of this person remains."""
     services, now_ms = page.services, page.services.clock.now_ms()
     person_id = await logins.reset_person(services.db, token_hash(token), now_ms)

@@ -8,6 +8,7 @@ from typing import Any
 from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import Cookie, MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from borne.portal.access import Access
@@ -87,8 +88,7 @@ def address_of(request: ASGIConnection[Any, Any, Any, Any], settings: PortalSett
     peer = request.client.host if request.client else ""
     if not settings.trusted_proxies or not _is_trusted(peer, settings.trusted_proxies):
         return peer
-    for hop in reversed(request.headers.get("x-forwarded-for", "").split(",")):
-        hop = hop.strip()
+    for hop in map(str.strip, reversed(request.headers.get("x-forwarded-for", "").split(","))):
         if not _is_address(hop):
             break
         peer = hop
@@ -130,12 +130,12 @@ class FindVisitor:
         self._cookie = login_cookie_name(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
+        if scope["type"] == ScopeType.HTTP and not scope["path"].startswith("/static/"):
             scope.setdefault("state", {})["visitor"] = await self._access.visitor(self._token(scope))
         await self._app(scope, receive, send)
 
     def _token(self, scope: Scope) -> str | None:
-        request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
+        request: Request[Any, Any, Any] = Request(scope)
         return request.cookies.get(self._cookie)
 
 
@@ -154,4 +154,3 @@ def add_headers(settings: PortalSettings) -> Any:
             headers["cache-control"] = NO_STORE
 
     return before_send
-

@@ -89,9 +89,7 @@ async def _make(page: Page, values: dict[str, str], password_hash: str) -> int |
                 operates_installation=True,
                 now_ms=now_ms,
             )
-            await people.add_membership(
-                tx, person_id=person_id, organisation_id=organisation_id, role="super-admin"
-            )
+            await people.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role="super-admin")
             return person_id
     except Conflict:
         return None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import assignments, logins, membership_locations, memberships, organisations, password_resets, people
+from borne.store.schema import (
+    assignments,
+    logins,
+    membership_locations,
+    memberships,
+    organisations,
+    password_resets,
+    people,
+)
 
 _by_token = select(
     logins.c.person_id,
@@ -53,7 +61,9 @@ _seen = (
     .where(logins.c.token_hash == bindparam("token_hash"))
     .values(seen_ms=bindparam("now_ms"), expires_ms=bindparam("expires_ms"))
 )
-_into = update(logins).where(logins.c.token_hash == bindparam("token_hash")).values(organisation_id=bindparam("into_id"))
+_into = (
+    update(logins).where(logins.c.token_hash == bindparam("token_hash")).values(organisation_id=bindparam("into_id"))
+)
 _end = delete(logins).where(logins.c.token_hash == bindparam("token_hash"))
 _end_one_of = delete(logins).where(
     logins.c.token_hash == bindparam("token_hash"), logins.c.person_id == bindparam("person_id")
@@ -87,6 +97,8 @@ _drop_resets = delete(password_resets).where(
     )
 )
 
+_ended = select(logins.c.token_hash).where(logins.c.expires_ms < bindparam("before_ms")).limit(bindparam("most"))
+_prune = delete(logins).where(logins.c.token_hash.in_(_ended))
 
 async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
     """The login and its person: person_id, organisation_id, created_ms, seen_ms, expires_ms, name, email, language,
@@ -178,3 +190,8 @@ async def reset_person(db: Reader, token_hash: bytes, now_ms: int) -> int | None
 async def use_reset(tx: Transaction, token_hash: bytes, now_ms: int) -> bool:
     """Spend a link; False when it was spent, expired or never made. Of two at once only one is told True."""
     return bool(await tx.run(_use_reset, {"token_hash": token_hash, "now_ms": now_ms}))
+
+
+async def prune(tx: Transaction, before_ms: int, limit: int = 2000) -> int:
+    """Delete logins that ended before; returns how many."""
+    return await tx.run(_prune, {"before_ms": before_ms, "most": limit})

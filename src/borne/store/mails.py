@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, delete, select, update
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import mails
 
-_by_id = select(mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.created_ms, mails.c.sent_ms).where(
-    mails.c.id == bindparam("mail_id")
-)
+_by_id = select(
+    mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.created_ms, mails.c.sent_ms
+).where(mails.c.id == bindparam("mail_id"))
 _newest = select(mails).order_by(mails.c.id.desc()).limit(bindparam("bound"))
 _sent = update(mails).where(mails.c.id == bindparam("mail_id")).values(sent_ms=bindparam("at_ms"), error=None, body="")
 _failed = update(mails).where(mails.c.id == bindparam("mail_id")).values(error=bindparam("what"))

@@ -85,10 +85,12 @@ async def set_locations(tx: Transaction, *, person_id: int, organisation_id: int
     """The locations that an admin or operator runs; others are taken away."""
     await tx.run(_no_locations, {"person_id": person_id, "organisation_id": organisation_id})
     rows = [(person_id, organisation_id, location_id) for location_id in dict.fromkeys(location_ids)]
-    await tx.insert_many(membership_locations, ("person_id", "organisation_id", "location_id"), rows)
+    if rows:
+        await tx.insert_many(membership_locations, ("person_id", "organisation_id", "location_id"), rows)
 
 
 async def assign(tx: Transaction, *, person_id: int, charger_ids: Sequence[int]) -> None:
     """Let a user see and use these chargers too."""
     rows = [(person_id, charger_id) for charger_id in dict.fromkeys(charger_ids)]
-    await tx.upsert_many(assignments, ("person_id", "charger_id"), (), rows)
+    if rows:
+        await tx.upsert_many(assignments, ("person_id", "charger_id"), (), rows, keep=True)
