@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -37,13 +38,14 @@ def serve(config: str | None) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database up to date; ends the program with a sentence when that cannot be."""
+    """Make the data folder and bring the database up to date; ends the program with a sentence when that cannot be."""
     from borne.store.db import StoreError
     from borne.store.migrate import migrate
 
     try:
+        Path(settings.data_folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         migrate(settings.database, say=log.info)
-    except StoreError as error:
+    except (StoreError, OSError) as error:
         fail(str(error))
 
 

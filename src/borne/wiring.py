@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,16 @@ from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
 from borne.engine.timers import Timers
+from borne.gateway.registry import Links
+from borne.gateway.schema_files import load_dialects
+from borne.gateway.security import Attempts, Directory, Follower
 from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
+from borne.gateway.signs import flush_signs
 from borne.portal.app import create_app
 from borne.portal.services import PortalSettings, Services
 from borne.settings import Settings, SettingsError
-from borne.store import people
+from borne.store import chargers, people
 from borne.store.db import Database, create_database
 from borne.store.frame_log import FrameLog
 from borne.store.keys import key_from
@@ -62,18 +67,10 @@ class Server:
         self.db: Database = create_database(settings.database)
         self.frames = FrameLog(folder / "frames", hours=settings.frames.hours, megabytes=settings.frames.megabytes)
         self.passwords = Passwords()
+        self.attempts = Attempts(self.bus)
+        self.links: Links | None = None
         self._build_engine()
-        self.gateway = Gateway(
-            gateway_settings(settings),
-            self.engine,
-            self.bus,
-            self.db,
-            take_restart=self.restarts.take,
-            authorise=self._authorise,
-            key=self.charger_key,
-            record=self.frames.record,
-        )
-        self.timers = Timers(self.engine, self.clock, self.gateway.heard_ms)
+        self.timers = Timers(self.engine, self.clock, self._heard_ms)
         self._exit = contextlib.AsyncExitStack()
         self._web: uvicorn.Server | None = None
 
@@ -89,14 +86,20 @@ class Server:
         self.restarts = Restarts(self.engine, restart_settings)
         self.batches = Batches(self.engine, self.restarts, restart_settings)
         self.engine.after = self.batches.follow
-        self.mail = mail.Mail(self.clock)
-        postman = mail.Postman(self.db, self.clock, mail_settings(self.settings))
-        handlers = {batches_module.JOB_KIND: self.batches.fill, mail.JOB_KIND: postman.deliver}
+        self.mail = mail.Mail(self.db, self.bus, self.clock, mail_settings(self.settings))
+        handlers = {batches_module.JOB_KIND: self.batches.fill, mail.KIND: self.mail.deliver}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.sweep = Sweep(self.db, self.clock)
 
     async def _authorise(self, charger_id: int, tag: str) -> str:
         return await self.sessions.authorise(self.db, self.engine.room(charger_id), tag)
+
+    def _heard_ms(self, charger_id: int) -> int | None:
+        return None if self.links is None else self.links.heard_ms(charger_id)
+
+    async def _flush_signs(self, rows: Sequence[tuple[int, int]]) -> None:
+        async with self.db.transaction() as tx:
+            await chargers.flush_last_seen(tx, rows)
 
     def _broken(self, error: BaseException) -> None:
         self.stop(f"the database failed, Borne must start anew: {error}")
@@ -108,10 +111,8 @@ class Server:
 
     async def __aenter__(self) -> Server:
         portal_socket = _bind("portal", self.settings.portal.host, self.settings.portal.port)
-        gateway_socket = _bind("gateway", self.settings.gateway.host, self.settings.gateway.port)
         async with contextlib.AsyncExitStack() as exits:
             exits.callback(portal_socket.close)
-            exits.callback(gateway_socket.close)
             lost = "another server may have taken the database"
             await exits.enter_async_context(server_lock(self.settings.database, lambda: self.stop(lost)))
             await self.db.open()
@@ -119,8 +120,7 @@ class Server:
             await self.frames.open()
             exits.push_async_callback(self.frames.close)
             await self._start_engine(exits)
-            await self.gateway.start(gateway_socket)
-            exits.push_async_callback(self.gateway.stop)
+            await self._start_gateway(exits)
             await self._start_portal(exits, portal_socket)
             self._exit = exits.pop_all()
         return self
@@ -138,6 +138,35 @@ class Server:
             exits.push_async_callback(part.stop)
         if not await people.exist(self.db):
             self.setup_code = "-".join(secrets.token_hex(2) for _ in range(3))
+
+    async def _start_gateway(self, exits: contextlib.AsyncExitStack) -> None:
+        settings = gateway_settings(self.settings)
+        links = self.links = Links(
+            self.engine,
+            self.restarts.take,
+            self._authorise,
+            settings,
+            incarnation=self.engine.incarnation,
+            rng=random.Random(secrets.randbits(128)),
+            loop=asyncio.get_running_loop(),
+            record=self.frames.record,
+        )
+        exits.callback(links.listen(self.bus))
+        directory = Directory(self.charger_key, links.remove)
+        follower = Follower(directory, self.db, self.bus, self.clock, settings.directory_poll_s)
+        await follower.load()
+        gateway = Gateway(links, directory, self.attempts, load_dialects(), settings)
+        exits.push_async_callback(self._cancel, asyncio.create_task(follower.follow(), name="directory"))
+        exits.push_async_callback(self._cancel, asyncio.create_task(flush_signs(links, self._flush_signs), name="signs"))
+        try:
+            await gateway.start()
+        except OSError as error:
+            raise _taken("gateway", settings.host, settings.port, error) from None
+        exits.push_async_callback(gateway.stop)
+
+    async def _cancel(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _end_house(self) -> None:
         if not self.engine.failing:
@@ -185,7 +214,7 @@ class Server:
             engine=self.engine,
             restarts=self.restarts,
             batches=self.batches,
-            attempts=self.gateway.attempts,
+            attempts=self.attempts,
             frame_log=self.frames,
             charger_key=self.charger_key,
             setup_code=self.setup_code,
@@ -230,13 +259,16 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     )
 
 
-def mail_settings(settings: Settings) -> mail.SmtpSettings | None:
-    """How mail leaves; None: it stays in the embedded outbox."""
+def mail_settings(settings: Settings) -> mail.MailSettings:
+    """How mail leaves; without a host it stays in the embedded outbox."""
     part = settings.mail
-    if not part.host:
-        return None
-    return mail.SmtpSettings(
-        host=part.host, port=part.port, security=part.security, user=part.user, password=part.password, sender=part.sender
+    return mail.MailSettings(
+        host=part.host or None,
+        port=part.port,
+        username=part.user or None,
+        password=part.password or None,
+        sender=part.sender,
+        security=part.security,
     )
 
 
@@ -250,12 +282,15 @@ def _bind(name: str, host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        variable = f"BORNE_{name.upper()}_PORT"
-        raise SettingsError(
-            f"the {name} cannot listen on {host}:{port}: {error.strerror}; stop what uses it or set {variable}"
-        ) from None
+        raise _taken(name, host, port, error) from None
     sock.setblocking(False)
     return sock
+
+
+def _taken(name: str, host: str, port: int, error: OSError) -> SettingsError:
+    why = os.strerror(error.errno) if error.errno else str(error)
+    variable = f"BORNE_{name.upper()}_PORT"
+    return SettingsError(f"the {name} cannot listen on {host}:{port}: {why}; stop what uses it or set {variable}")
 
 
 def run_loop(main: Any) -> None:
@@ -268,7 +303,3 @@ def run_loop(main: Any) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
 
-
-def seeded() -> random.Random:
-    """Chance that nobody can foresee."""
-    return random.Random(secrets.randbits(128))

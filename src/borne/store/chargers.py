@@ -75,6 +75,12 @@ _seen = (
     .values(last_seen_ms=bindparam("seen_ms"))
 )
 
+_by_serial = (
+    select(C.id)
+    .where(C.organisation_id == bindparam("organisation_id"), C.serial == bindparam("serial"))
+    .order_by(C.id)
+    .limit(1)
+)
 
 class NewCharger(msgspec.Struct, frozen=True, kw_only=True):
     """A charger to be made. `identity` is unique in the installation; `secret_hash` None: it may connect without a password."""
@@ -146,6 +152,12 @@ async def by_identity(db: Reader, identity: str) -> Row | None:
 async def by_id(db: Reader, organisation_id: int, charger_id: int) -> Row | None:
     """All columns of a charger; None when it is another organisation's."""
     return await db.first(_one, _key(organisation_id, charger_id), fast=True)
+
+
+async def by_serial(db: Reader, organisation_id: int, serial: str) -> int | None:
+    """The id of the organisation's charger with this serial; the first where several have it."""
+    found: int | None = await db.value(_by_serial, {"organisation_id": organisation_id, "serial": serial})
+    return found
 
 
 async def set_secret(tx: Transaction, organisation_id: int, charger_id: int, secret_hash: bytes, now_ms: int) -> bool:
