@@ -1,0 +1,550 @@
+"""One link: a charger's socket seen as a conversation. No sockets here: the transport stands behind a seam.
+
+A link's life: opening (its epoch is being committed; frames wait), open, settled (it may be spoken to), gone. Facts go to the
+engine; the charger is answered when they are committed. Nothing here waits inside the reading of the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from borne.core.facts import (
+    AnswerStatus,
+    BootTriggered,
+    LinkLost,
+    LinkOpened,
+    LinkSettled,
+    LossHow,
+    RestartAnswered,
+    RestartUnwritten,
+    RestartWritten,
+)
+from borne.gateway.masking import masked
+from borne.gateway.metrics import count
+from borne.ocpp import frames
+from borne.ocpp.conversation import PAUSE_AT, RESUME_AT, Asked, Conversation
+from borne.ocpp.frames import Bad, Call, Error, Payload, Result
+from borne.ocpp.messages import Answer, Message, Received, reset_status
+from borne.ocpp.values import UnusableError
+
+if TYPE_CHECKING:
+    from borne.gateway.ports import Outcome, Transport
+    from borne.gateway.registry import Links
+    from borne.gateway.security import Entry
+    from borne.ocpp.messages import Dialect
+
+log = logging.getLogger(__name__)
+
+CLOSE_GOING_AWAY = 1001
+CLOSE_POLICY = 1008
+CLOSE_INTERNAL = 1011
+CLOSE_TRY_LATER = 1013
+SILENCE_SLACK_S = 0.25  # the wheel's tick: two periods are two periods, not two and a bit
+
+Security = Literal["none", "tls", "mutual_tls"]
+State = Literal["waiting", "opening", "open", "gone"]
+
+
+class Link:
+    """A charger's link. `hub` holds what all links share."""
+
+    __slots__ = (
+        "_boots",
+        "_going",
+        "_paused",
+        "_pinged",
+        "_settle_at_s",
+        "_taking",
+        "_tick_s",
+        "_triggered",
+        "_wants_restart",
+        "address",
+        "charger",
+        "dialect",
+        "epoch",
+        "heard_ms",
+        "hub",
+        "loss",
+        "noted",
+        "registration",
+        "security",
+        "settled",
+        "sign_s",
+        "state",
+        "talk",
+        "transport",
+    )
+
+    def __init__(
+        self, hub: Links, charger: Entry, dialect: Dialect, transport: Transport, address: str, security: Security
+    ) -> None:
+        self.hub = hub
+        self.charger = charger
+        self.dialect = dialect
+        self.transport = transport
+        self.address = address
+        self.security: Security = security
+        self.state: State = "waiting"
+        self.epoch = 0
+        self.registration = "accepted"
+        self.settled = False
+        self.talk = Conversation()
+        self.sign_s = hub.loop.time()
+        self.heard_ms: int | None = None
+        self.loss: LinkLost | None = None
+        self.noted = ""  # a line for the timeline, told once the epoch is known
+        self._boots = 0  # announced on this link, answered or not
+        self._going = False
+        self._settle_at_s = 0.0
+        self._tick_s = 0.0
+        self._paused = False
+        self._pinged = False
+        self._taking = False
+        self._triggered = False
+        self._wants_restart = False
+
+    # ---- life
+
+    def open(self) -> None:
+        """Ask for an epoch. Until it is committed, frames wait in the queue."""
+        self.state = "opening"
+        self.hub.opening += 1
+        fact = LinkOpened(
+            charger_id=self.charger.charger_id,
+            at_ms=self.hub.clock.now_ms(),
+            protocol=self.dialect.protocol,
+            address=self.address,
+            incarnation=self.hub.incarnation,
+            security=self.security,
+        )
+        self.hub.engine.submit(fact, self._opened)
+
+    def _opened(self, outcome: Outcome | BaseException) -> None:
+        self.hub.opening -= 1
+        if isinstance(outcome, BaseException) or outcome.epoch is None:
+            self.close(CLOSE_TRY_LATER, "try again later", "stopped", ours=True)
+            self.loss = None  # the engine knows nothing of this link
+            self.hub.on_loss_told(self)
+            return
+        self.epoch = outcome.epoch
+        self.registration = outcome.registration
+        if self.state == "gone":  # it ended while its opening was on the way to the disk
+            self._submit_loss()
+            return
+        self.state = "open"
+        now_s = self.hub.loop.time()
+        self._settle_at_s = now_s + self.settle_s
+        self._hang(min(now_s + self.ping_s, self._settle_at_s))
+        self.hub.on_open(self)
+        self.go_on()
+
+    @property
+    def ping_s(self) -> float:
+        """Seconds of silence after which the charger is pinged."""
+        return float(self.charger.ping_s or self.hub.settings.ping_s)
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds of silence after which a new link may be spoken to."""
+        own_s = self.charger.settle_s
+        return float(own_s if own_s is not None else self.hub.settings.settle_s)
+
+    def on_closed(self, code: int | None, misbehaved: bool = False) -> None:
+        """The socket ended. `code` is that of the charger's close frame, None without one."""
+        how: LossHow = "misbehaved" if misbehaved else "dropped" if code is None else "close_frame"
+        self._end(how, ours=misbehaved, code=code)
+
+    def close(self, code: int, reason: str, how: LossHow, *, ours: bool) -> None:
+        """End the link from our side: the fact goes in now, whatever the socket still does."""
+        if self.state != "gone":
+            self._end(how, ours=ours)
+            self.transport.close(code, reason)
+
+    def _end(self, how: LossHow, *, ours: bool, code: int | None = None) -> None:
+        if self.state == "gone":
+            return
+        was, self.state = self.state, "gone"
+        count(self.hub.counts.closed, how)
+        if was != "waiting":
+            self.loss = LinkLost(
+                charger_id=self.charger.charger_id,
+                at_ms=self.hub.clock.now_ms(),
+                epoch=self.epoch,
+                how=how,
+                ours=ours,
+                close_code=code,
+            )
+            if self.epoch:
+                self._submit_loss()
+        self.talk.clear()
+        self.hub.on_gone(self)
+
+    def _submit_loss(self) -> None:
+        loss, self.loss = self.loss, None
+        if loss is not None:
+            if not loss.epoch:
+                loss = LinkLost(
+                    charger_id=loss.charger_id,
+                    at_ms=loss.at_ms,
+                    epoch=self.epoch,
+                    how=loss.how,
+                    ours=loss.ours,
+                    close_code=loss.close_code,
+                )
+            self.hub.tell(loss)
+        self.hub.on_loss_told(self)
+
+    # ---- what comes in
+
+    def on_sign_of_life(self) -> None:
+        """Any frame, ping or pong came."""
+        self.sign_s = self.hub.loop.time()
+        self._pinged = False
+        if self.hub.probed:
+            self.hub.on_sign(self)
+
+    def on_text(self, text: str) -> None:
+        """A text frame came (after `on_sign_of_life`)."""
+        if self.state == "gone":
+            return
+        hub = self.hub
+        at_ms = hub.clock.now_ms()
+        hub.counts.frames_in += 1
+        if hub.record is not None:
+            hub.record(self.charger.charger_id, at_ms, "in", masked(text))
+        frame = frames.parse(text)
+        kind = type(frame)
+        if kind is Call:
+            self.heard_ms = at_ms
+            self._take(frame)  # type: ignore[arg-type]
+        elif kind is Result or kind is Error:
+            self.heard_ms = at_ms
+            self._answered(frame)  # type: ignore[arg-type]
+        else:
+            self._bad(frame)  # type: ignore[arg-type]
+
+    def _take(self, call: Call) -> None:
+        if call.action == "BootNotification":
+            self._boots += 1
+        if not self.talk.offer(call):
+            self.close(CLOSE_POLICY, "too many calls at once", "misbehaved", ours=True)
+            return
+        if self.talk.waiting >= PAUSE_AT:
+            self._pause()
+        self.go_on()
+
+    def _bad(self, frame: Bad) -> None:
+        count(self.hub.counts.bad_frames, frame.why)
+        if frame.id is not None and self.state == "open":
+            codes = self.dialect.codes
+            code = codes.message_type if frame.why == "message_type" else codes.format
+            self._send_error(frame.id, code, frame.why)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused and self.state != "gone":
+            self._paused = False
+            self.sign_s = self.hub.loop.time()
+            self.transport.resume_reading()
+
+    # ---- the charger's calls, one at a time, in order
+
+    def go_on(self) -> None:
+        """Deal with the calls that wait, as far as it goes without waiting for a commit."""
+        if self._going:
+            return
+        self._going = True
+        try:
+            while self.state == "open":
+                if self.hub.engine.full:
+                    self._stall()
+                    break
+                call = self.talk.next()
+                if call is None:
+                    break
+                self._deal(call)
+        finally:
+            self._going = False
+        if self._paused and self.talk.waiting <= RESUME_AT and not self.hub.engine.full:
+            self._resume()
+
+    def _stall(self) -> None:
+        """The engine is full: read no more until it has room again."""
+        if self.talk.waiting:
+            self._pause()
+            self.hub.stall(self)
+
+    def _deal(self, call: Call) -> None:
+        earlier = self.talk.earlier_answer()
+        if earlier is not None:
+            self.hub.counts.replayed += 1
+            self._send(earlier)
+            self.talk.done(earlier)
+            return
+        message = self.dialect.messages.get(call.action)
+        if message is None:
+            known = call.action.isalnum() and self.dialect.schemas.knows(call.action)
+            codes = self.dialect.codes
+            self._refuse(call, codes.not_supported if known else codes.not_implemented, "not taken here")
+        elif not self.dialect.may_send(self.registration, message):
+            self._refuse(call, self.dialect.codes.security, "not accepted yet")
+        elif self._is_acceptable(call, message):
+            if not self.settled and call.action != "BootNotification":
+                self._settle("heard")
+            self._translate(call, message)
+
+    def _is_acceptable(self, call: Call, message: Message) -> bool:
+        """Check the payload; deviations of the declared list are counted and accepted, others refused where that is allowed."""
+        counts, code, why = self.hub.counts, "", ""
+        for flag in call.flags:
+            count(counts.tolerated, flag)
+            if flag == "duplicate_key":
+                code, why = self.dialect.codes.format, "duplicate keys"
+        for violation in self.dialect.schemas.check(call.action, call.payload):
+            count(counts.tolerated, violation.tolerance or violation.kind)
+            if violation.tolerance is None and not code:
+                code, why = self.dialect.codes.of(violation), violation.message
+        if code and message.refusable:
+            self._refuse(call, code, why)
+            return False
+        return True
+
+    def _translate(self, call: Call, message: Message) -> None:
+        hub = self.hub
+        try:
+            if message.tag is not None:
+                self._authorise(message.tag(call.payload) or "")
+                return
+            fact = None
+            if message.translate is not None:
+                at_ms = hub.clock.now_ms()
+                received = Received(self.charger.charger_id, self.epoch, at_ms, call.text, self._triggered)
+                fact = message.translate(call.payload, received)
+        except UnusableError as error:
+            self._refuse(call, self.dialect.codes.property, f"{error.field} is missing or unusable")
+            return
+        if fact is not None:
+            hub.engine.submit(fact, self._committed)
+        else:
+            self._reply(call, message, Answer(hub.clock.now_ms(), hub.settings.heartbeat_s, self.registration))
+
+    def _committed(self, outcome: Outcome | BaseException) -> None:
+        """The fact of the call being answered is on disk, or it failed."""
+        call = self.talk.answering
+        if call is None or self.state == "gone":
+            return
+        message = self.dialect.messages[call.action]
+        if isinstance(outcome, BaseException):
+            self._failed(call, message, outcome)
+            return
+        if outcome.ignored:  # somebody else holds the charger by now: nothing that came here counts
+            self.close(CLOSE_GOING_AWAY, "superseded", "taken_over", ours=True)
+            return
+        hub = self.hub
+        if call.action == "BootNotification":
+            self.registration = outcome.registration
+        if message.reply is None:
+            self._reply(call, message, None)
+        else:
+            answer = Answer(
+                hub.clock.now_ms(),
+                hub.settings.heartbeat_s,
+                outcome.registration,
+                outcome.transaction,
+                outcome.tag_status,
+            )
+            self._reply(call, message, answer)
+        if call.action == "BootNotification":
+            self._settle("booted")
+        self.go_on()
+
+    def _failed(self, call: Call, message: Message, error: BaseException) -> None:
+        """It could not be stored. What must not be lost stays unanswered, so that the charger keeps it and tries again."""
+        log.warning("%s of charger %d was not stored: %r", call.action, self.charger.charger_id, error)
+        if message.refusable:
+            self._refuse(call, self.dialect.codes.internal, "not stored; try again")
+        else:
+            self.talk.done(None)
+        self.go_on()
+
+    def _authorise(self, tag: str) -> None:
+        task = self.hub.start(self.hub.authorise(self.charger.charger_id, tag))
+        task.add_done_callback(self._authorised)
+
+    def _authorised(self, task: asyncio.Task[str]) -> None:
+        call = self.talk.answering
+        if call is None or self.state == "gone" or task.cancelled():
+            return
+        message = self.dialect.messages[call.action]
+        error = task.exception()
+        if error is not None:
+            self._failed(call, message, error)
+            return
+        now_ms = self.hub.clock.now_ms()
+        self._reply(call, message, Answer(now_ms, tag_status=task.result()))
+        self.go_on()
+
+    def _reply(self, call: Call, message: Message, answer: Answer | None) -> None:
+        payload: Payload = {} if message.reply is None or answer is None else message.reply(answer)
+        text = frames.print_result(call.id, payload)
+        self._send(text)
+        # A heartbeat changes nothing and its answer grows old: a repeated one is answered anew.
+        self.talk.done(text, remember=message.translate is not None)
+
+    def _refuse(self, call: Call, code: str, why: str) -> None:
+        self.talk.done(self._send_error(call.id, code, why), remember=False)
+
+    def _send_error(self, call_id: str, code: str, why: str) -> str:
+        count(self.hub.counts.refused_calls, code)
+        text = frames.print_error(call_id, code, why)
+        self._send(text)
+        return text
+
+    def _send(self, text: str) -> None:
+        hub = self.hub
+        hub.counts.frames_out += 1
+        if hub.record is not None:
+            hub.record(self.charger.charger_id, hub.clock.now_ms(), "out", masked(text))
+        self.transport.send(text)
+
+    # ---- settling, and our calls
+
+    def _settle(self, how: Literal["booted", "heard", "silence"]) -> None:
+        """The link may be spoken to from now on."""
+        if self.settled:
+            return
+        self.settled = True
+        fact = LinkSettled(charger_id=self.charger.charger_id, at_ms=self.hub.clock.now_ms(), epoch=self.epoch, how=how)
+        self.hub.engine.submit(fact, self._settled)
+
+    def _settled(self, outcome: Outcome | BaseException) -> None:
+        if not isinstance(outcome, BaseException):
+            self.restart_due()
+
+    def restart_due(self) -> None:
+        """A restart may be due: ask for it as soon as the link is settled and has no call of ours outstanding."""
+        self._wants_restart = True
+        if self.state == "open" and self.settled and not self._taking and self.talk.asked is None:
+            self._wants_restart = False
+            self._taking = True
+            self.hub.start(self._take_restart())
+
+    async def _take_restart(self) -> None:
+        charger_id, epoch, boots = self.charger.charger_id, self.epoch, self._boots
+        try:
+            due = await self.hub.take_restart(charger_id, epoch)
+        except Exception:
+            log.exception("a restart of charger %d could not be taken", charger_id)
+            return
+        finally:
+            self._taking = False
+        if due is None:
+            if self._wants_restart:
+                self.restart_due()
+            return
+        at_ms = self.hub.clock.now_ms()
+        if (
+            self.state != "open" or self._boots != boots
+        ):  # it left, or booted by itself: a Reset would hit the wrong moment
+            fact = RestartUnwritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch)
+            self.hub.tell(fact)
+            return
+        self._ask("Reset", self.dialect.table.reset(due.kind, due.evse), due.restart_id)
+        self.hub.tell(RestartWritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch))
+
+    def trigger_boot(self) -> bool:
+        """Ask the charger to announce itself. False: not settled, or another call of ours is outstanding."""
+        if self.state != "open" or not self.settled or self._taking or self.talk.asked is not None:
+            return False
+        self._triggered = True
+        fact = BootTriggered(charger_id=self.charger.charger_id, at_ms=self.hub.clock.now_ms(), epoch=self.epoch)
+        self.hub.tell(fact)
+        self._ask("TriggerMessage", self.dialect.table.trigger_boot(), 0)
+        return True
+
+    def _ask(self, action: str, payload: Payload, restart_id: int) -> None:
+        call_id = self.hub.new_id()
+        timeout_s = self.hub.settings.answer_timeout_s
+        deadline_ms = int((self.hub.loop.time() + timeout_s) * 1000)
+        self.talk.ask(Asked(call_id, action, restart_id, deadline_ms))
+        self._hang(self.hub.loop.time() + timeout_s)
+        self._send(frames.print_call(call_id, action, payload))
+
+    def _answered(self, frame: Result | Error) -> None:
+        found = self.talk.answer_to(frame.id)
+        if found is None:
+            self.hub.counts.stray_answers += 1
+            return
+        asked, _when = found
+        if asked.restart_id:
+            if isinstance(frame, Error):
+                self._tell_answer(asked, "error", frame.code, frame.text or frame.details)
+            else:
+                status = reset_status(frame.payload)
+                if status is None:
+                    self._tell_answer(asked, "error", self.dialect.codes.format, "an answer without a known status")
+                else:
+                    self._tell_answer(asked, status)
+        if self._wants_restart:
+            self.restart_due()
+
+    def _tell_answer(
+        self, asked: Asked, status: AnswerStatus, code: str | None = None, text: str | None = None
+    ) -> None:
+        fact = RestartAnswered(
+            charger_id=self.charger.charger_id,
+            at_ms=self.hub.clock.now_ms(),
+            restart_id=asked.restart_id,
+            epoch=self.epoch,
+            status=status,
+            code=code,
+            text=text,
+        )
+        self.hub.tell(fact)
+
+    # ---- time
+
+    def _hang(self, at_s: float) -> None:
+        """Come by at `at_s`, unless that happens earlier anyway."""
+        if not self._tick_s or at_s < self._tick_s:
+            self._tick_s = at_s
+            self.hub.wheel.add(self, at_s)
+
+    def on_tick(self, now_s: float) -> float | None:
+        """Do what is due: ping, give up on silence, settle, give up on an answer. Returns when to come again."""
+        if self.state == "gone" or now_s < self._tick_s:  # the latter: an earlier visit has planned the next one
+            return None
+        if self._paused:
+            self.sign_s = now_s
+        ping_s, quiet_s = self.ping_s, now_s - self.sign_s
+        if quiet_s >= 2 * ping_s - SILENCE_SLACK_S:
+            self._end("silent", ours=False)
+            self.transport.abort()
+            return None
+        if quiet_s >= ping_s and not self._pinged:
+            self._pinged = True
+            self.transport.ping()
+        if not self.settled and now_s >= self._settle_at_s:
+            self._settle("silence")
+        asked = self.talk.overdue(int(now_s * 1000) + 1)
+        if asked is not None:
+            if asked.restart_id:
+                self._tell_answer(asked, "timeout")
+            if self._wants_restart:
+                self.restart_due()
+        self._tick_s = self._next_tick_s(now_s)
+        return self._tick_s
+
+    def _next_tick_s(self, now_s: float) -> float:
+        next_s = self.sign_s + self.ping_s * (2 if self._pinged else 1) - (SILENCE_SLACK_S if self._pinged else 0)
+        if not self.settled:
+            next_s = min(next_s, self._settle_at_s)
+        if self.talk.asked is not None:
+            next_s = min(next_s, self.talk.asked.deadline_ms / 1000)
+        return max(next_s, now_s + 0.01)

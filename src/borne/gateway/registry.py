@@ -1,0 +1,345 @@
+"""Who holds what: the links of this node, takeover, damping, signs of life.
+
+Authenticate first; then the newest link of a charger wins. Before the old one is ended it is probed for a moment, because what
+follows depends on it: a link that was silent was left by the charger, one that still talked was ended by us. The end of an old
+link never touches a newer one: links are compared, not chargers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from borne.core.facts import Fact, Noted
+from borne.gateway.link import CLOSE_GOING_AWAY, CLOSE_POLICY, Link
+from borne.gateway.metrics import Counts
+from borne.gateway.ports import Authorise, Clock, Engine, Outcome, Recorder, TakeRestart
+from borne.gateway.settings import GatewaySettings
+from borne.gateway.wheel import Wheel
+
+if TYPE_CHECKING:
+    from borne.bus.port import Bus, Hint
+
+log = logging.getLogger(__name__)
+
+STALL_S = 0.05
+RETRY_S = 1.0
+MAX_UNTOLD = 200_000  # facts that the engine could not store yet; beyond it the oldest are dropped, and logged
+STOP_SLICE = 500
+
+
+class Links:
+    """All links of this node, and what they share. `rng` makes ids and jitter: a seed makes a run repeatable."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        take_restart: TakeRestart,
+        authorise: Authorise,
+        settings: GatewaySettings,
+        *,
+        incarnation: int,
+        rng: Random,
+        loop: asyncio.AbstractEventLoop,
+        record: Recorder | None = None,
+        tick_s: float = 0.25,
+    ) -> None:
+        self.engine = engine
+        self.clock: Clock = engine.clock
+        self.take_restart = take_restart
+        self.authorise = authorise
+        self.settings = settings
+        self.incarnation = incarnation
+        self.rng = rng
+        self.loop = loop
+        self.record = record
+        self.counts = Counts()
+        self.wheel = Wheel(loop, tick_s)
+        self.opening = 0  # links whose epoch is on its way to the disk
+        self.probed: dict[Link, Takeover] = {}  # old links under probe
+        self.stopping = False
+        self._links: dict[int, Link] = {}  # charger -> the link that is open or opening
+        self._taking_over: dict[int, Takeover] = {}
+        self._opens: dict[int, deque[float]] = {}  # charger -> instants of its opens within the last minute
+        self._penalties: dict[int, float] = {}  # charger -> until when (loop time)
+        self._stalled: list[Link] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._untold: deque[Fact] = deque()
+        self._sweep = loop.call_later(60, self._forget_old_opens)
+
+    # ---- coming and going
+
+    def retry_after_s(self, charger_id: int) -> int:
+        """Seconds after which this charger may come again; 0: now. For the handshake, before a link is made."""
+        if self.stopping or self.opening >= self.settings.max_opening or self.engine.full:
+            return 1 + self.rng.randrange(5)
+        until_s = self._penalties.get(charger_id, 0.0)
+        return max(0, int(until_s - self.loop.time()) + 1) if until_s > self.loop.time() else 0
+
+    def admit(self, link: Link) -> None:
+        """Take an authenticated link. It opens at once, or after the probe of the one it takes over."""
+        charger_id = link.charger.charger_id
+        self.counts.opened += 1
+        damped = self._is_storm(charger_id)
+        waiting = self._taking_over.get(charger_id)
+        if waiting is not None:  # even newer: it takes the place of the one that waits
+            waiting.replace(link, damped)
+            return
+        old = self._links.get(charger_id)
+        if old is None:
+            self._open(link, damped)
+            return
+        takeover = Takeover(self, old, link, damped)
+        self._taking_over[charger_id] = self.probed[old] = takeover
+        takeover.begin()
+
+    def _open(self, link: Link, damped: bool) -> None:
+        if link.state == "gone":
+            return
+        self._links[link.charger.charger_id] = link
+        self.counts.links = len(self._links)
+        link.noted = "link_storm" if damped else ""
+        link.open()
+
+    def _is_storm(self, charger_id: int) -> bool:
+        """Count an open. True: one too many within a minute; the charger is now under a penalty."""
+        now_s = self.loop.time()
+        opens = self._opens.setdefault(charger_id, deque(maxlen=self.settings.opens_a_minute + 1))
+        opens.append(now_s)
+        if len(opens) <= self.settings.opens_a_minute or now_s - opens[0] > 60:
+            return False
+        self._penalties[charger_id] = now_s + self.settings.penalty_s
+        self.counts.damped += 1
+        opens.clear()
+        return True
+
+    def _forget_old_opens(self) -> None:
+        now_s = self.loop.time()
+        self._opens = {c: opens for c, opens in self._opens.items() if opens and now_s - opens[-1] < 60}
+        self._penalties = {c: until_s for c, until_s in self._penalties.items() if until_s > now_s}
+        self._sweep = self.loop.call_later(60, self._forget_old_opens)
+
+    # ---- what links report
+
+    def on_open(self, link: Link) -> None:
+        """Its epoch is committed."""
+        if link.noted:
+            self.note(link, link.noted)
+            link.noted = ""
+
+    def note(self, link: Link, kind: str) -> None:
+        """A line for the charger's timeline."""
+        details: dict[str, str | int | None] = {"address": link.address}
+        self.tell(
+            Noted(
+                charger_id=link.charger.charger_id,
+                at_ms=self.clock.now_ms(),
+                epoch=link.epoch,
+                kind=kind,
+                details=details,
+            )
+        )
+
+    def on_sign(self, link: Link) -> None:
+        """Something came on a link while some are probed."""
+        takeover = self.probed.get(link)
+        if takeover is not None:
+            takeover.end(talking=True)
+
+    def on_gone(self, link: Link) -> None:
+        """A link ended. Only its own place is cleared: a newer link of the charger keeps its own."""
+        charger_id = link.charger.charger_id
+        if self._links.get(charger_id) is link:
+            del self._links[charger_id]
+            self.counts.links = len(self._links)
+        takeover = self._taking_over.get(charger_id)
+        if takeover is not None and takeover.new is link:
+            takeover.cancel()
+
+    def on_loss_told(self, link: Link) -> None:
+        """The loss of a link is on its way: who waits for its place may open."""
+        takeover = self.probed.get(link)
+        if takeover is not None:
+            takeover.finish()
+
+    # ---- for the rest of the house
+
+    def of(self, charger_id: int) -> Link | None:
+        """The open link of a charger."""
+        link = self._links.get(charger_id)
+        return link if link is not None and link.state == "open" else None
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def heard_ms(self, charger_id: int) -> int | None:
+        """When the charger's own last message came on the link that is open now."""
+        link = self.of(charger_id)
+        return None if link is None else link.heard_ms
+
+    def listen(self, bus: Bus) -> Callable[[], None]:
+        """Follow the engine's hints; returns the function that ends it."""
+        ends = (bus.listen("restart_due", self._on_restart_due), bus.listen("close_link", self._on_close_link))
+
+        def stop() -> None:
+            for end in ends:
+                end()
+
+        return stop
+
+    def _on_restart_due(self, hint: Hint) -> None:
+        link = self.of(hint.charger_id)
+        if link is not None:
+            link.restart_due()
+
+    def _on_close_link(self, hint: Hint) -> None:
+        link = self.of(hint.charger_id)
+        if link is not None and link.epoch == hint.id:
+            link.close(CLOSE_POLICY, hint.detail or "closed", "removed", ours=True)
+
+    def remove(self, charger_id: int, reason: str) -> None:
+        """The charger was deleted, disabled, moved or given another secret: whoever holds a link of it loses it."""
+        takeover = self._taking_over.get(charger_id)
+        if takeover is not None:
+            takeover.new.close(CLOSE_POLICY, reason, "removed", ours=True)
+        link = self._links.get(charger_id)
+        if link is not None:
+            link.close(CLOSE_POLICY, reason, "removed", ours=True)
+
+    async def stop(self) -> None:
+        """End every link: the loss is ours. Their facts are with the engine when this returns."""
+        self.stopping = True
+        for takeover in list(self._taking_over.values()):
+            takeover.new.close(CLOSE_GOING_AWAY, "stopping", "stopped", ours=True)
+        for count, link in enumerate(list(self._links.values())):
+            link.close(CLOSE_GOING_AWAY, "stopping", "stopped", ours=True)
+            if count % STOP_SLICE == STOP_SLICE - 1:
+                await asyncio.sleep(0)
+        self.wheel.stop()
+        self._sweep.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def signs_ms(self) -> list[tuple[int, int]]:
+        """(charger, instant of the last sign of life on its link), for the bulk flush."""
+        now_s, now_ms = self.loop.time(), self.clock.now_ms()
+        return [(c, now_ms - int((now_s - link.sign_s) * 1000)) for c, link in self._links.items()]
+
+    # ---- tools of the links
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that is kept alive until its end."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def new_id(self) -> str:
+        """A message id of ours: nobody can guess the next one."""
+        return f"{self.rng.getrandbits(64):016x}"
+
+    def stall(self, link: Link) -> None:
+        """The engine is full: come back to this link when it has room."""
+        if not self._stalled:
+            self.loop.call_later(STALL_S, self._unstall)
+        self._stalled.append(link)
+
+    def _unstall(self) -> None:
+        if self.engine.full:
+            self.loop.call_later(STALL_S, self._unstall)
+            return
+        links, self._stalled = self._stalled, []
+        for link in links:
+            link.go_on()
+
+    def tell(self, fact: Fact) -> None:
+        """Submit a fact that nobody would repeat: it is kept and tried again while the engine cannot store it."""
+        if self._untold:
+            self._keep(fact)
+        else:
+            self.engine.submit(fact, Told(self, fact), urgent=True)
+
+    def _keep(self, fact: Fact) -> None:
+        if not self._untold:
+            self.loop.call_later(RETRY_S, self._tell_again)
+        self._untold.append(fact)
+        if len(self._untold) > MAX_UNTOLD:
+            log.error("dropped %r: too many facts wait for the store", self._untold.popleft())
+
+    def _tell_again(self) -> None:
+        facts, self._untold = self._untold, deque()
+        for fact in facts:
+            self.engine.submit(fact, Told(self, fact), urgent=True)
+
+
+class Told:
+    """The end of `Links.tell`."""
+
+    __slots__ = ("fact", "links")
+
+    def __init__(self, links: Links, fact: Fact) -> None:
+        self.links = links
+        self.fact = fact
+
+    def __call__(self, outcome: Outcome | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            self.links._keep(self.fact)
+
+
+class Takeover:
+    """An old link under probe, and the new one that waits for its place."""
+
+    __slots__ = ("_damped", "_links", "_probe", "new", "old")
+
+    def __init__(self, links: Links, old: Link, new: Link, damped: bool) -> None:
+        self._links = links
+        self.old = old
+        self.new = new
+        self._damped = damped
+        self._probe: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Probe the old link. Any frame or pong from now on means that it still talked."""
+        probe_s = self._links.settings.takeover_probe_s
+        self._probe = self._links.loop.call_later(probe_s, self.end)
+        self.old.transport.ping()
+
+    def replace(self, newer: Link, damped: bool) -> None:
+        """An even newer link came while this one waits."""
+        older, self.new = self.new, newer
+        older.close(CLOSE_POLICY, "taken over", "taken_over", ours=True)
+        self._damped = self._damped or damped
+
+    def end(self, talking: bool = False) -> None:
+        """The probe is over: the old link showed a sign of life, or it did not in time."""
+        if talking and not self.new.charger.has_secret and self.new.security != "mutual_tls":
+            self._keep_old()
+            return
+        how, ours = ("damped", True) if self._damped else ("taken_over", talking)
+        self.old.close(CLOSE_POLICY, "taken over", how, ours=ours)  # type: ignore[arg-type]
+
+    def _keep_old(self) -> None:
+        """Nobody proved to be the charger, and the one that was there answers: it stays, and somebody should know."""
+        self._forget()
+        self.new.close(CLOSE_POLICY, "already connected", "taken_over", ours=True)
+        self._links.note(self.old, "link_intruder")
+
+    def cancel(self) -> None:
+        """The new link left while it waited: the old one keeps its place."""
+        self._forget()
+
+    def finish(self) -> None:
+        """The old link's end is told (by us, or because its socket ended by itself): the new one opens."""
+        self._forget()
+        self._links._open(self.new, self._damped)
+
+    def _forget(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+        self._links.probed.pop(self.old, None)
+        self._links._taking_over.pop(self.old.charger.charger_id, None)

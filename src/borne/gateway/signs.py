@@ -1,0 +1,29 @@
+"""Signs of life: they live in memory and go to the database in bulk, so that no heartbeat costs a row."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from borne.gateway.registry import Links
+
+log = logging.getLogger(__name__)
+
+SLICE = 500  # rows of one transaction
+
+Save = Callable[[Sequence[tuple[int, int]]], Awaitable[None]]  # (charger_id, seen_ms) rows
+
+
+async def flush_signs(links: Links, save: Save) -> None:
+    """Save the last signs of life every `flush_s`, in slices. Runs until cancelled; a failure only costs time."""
+    while True:
+        await asyncio.sleep(links.settings.flush_s)
+        rows = links.signs_ms()
+        for first in range(0, len(rows), SLICE):
+            try:
+                await save(rows[first : first + SLICE])
+            except Exception:
+                log.exception("signs of life could not be saved")
+                break
+            await asyncio.sleep(0)

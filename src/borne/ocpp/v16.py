@@ -1,0 +1,229 @@
+"""OCPP 1.6 (edition 2, with the security whitepaper): what a charger may send, and how it is taken and answered."""
+
+from __future__ import annotations
+
+from borne.core.facts import (
+    Booted,
+    ConnectorStatus,
+    FirmwareStatusChanged,
+    Metered,
+    Noted,
+    RestartKind,
+    SessionEnded,
+    SessionStarted,
+    StatusChanged,
+)
+from borne.ocpp.frames import Payload, payload_text
+from borne.ocpp.messages import Answer, Codes, Message, Received, Table
+from borne.ocpp.meters import readings_v16
+from borne.ocpp.times import instant_ms, print_instant
+from borne.ocpp.values import UnusableError, integer, items, needed_integer, needed_text, text
+
+_STATUS: dict[str, ConnectorStatus] = {
+    "available": "available",
+    "preparing": "preparing",
+    "charging": "charging",
+    "suspendedev": "suspended",
+    "suspendedevse": "suspended",
+    "finishing": "finishing",
+    "reserved": "reserved",
+    "unavailable": "unavailable",
+    "faulted": "faulted",
+    "occupied": "preparing",  # 1.5's word, still sent by some
+}
+_FIRMWARE_BUSY = frozenset(("Downloading", "Downloaded", "Installing", "SignatureVerified", "InstallRebooting"))
+_REGISTRATION = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
+
+
+def _place(connector_id: int | None) -> tuple[int, int]:
+    """(EVSE, connector): connectorId n is connector 1 of EVSE n, 0 is the charger as a whole."""
+    number = connector_id or 0
+    return (number, 1) if number else (0, 0)
+
+
+# ---- translations --------------------------------------------------------------------------------------------------
+
+
+def _boot(payload: Payload, at: Received) -> Booted:
+    return Booted(
+        charger_id=at.charger_id,
+        at_ms=at.at_ms,
+        epoch=at.epoch,
+        vendor=text(payload, "chargePointVendor") or "",
+        model=text(payload, "chargePointModel") or "",
+        serial=text(payload, "chargePointSerialNumber") or text(payload, "chargeBoxSerialNumber"),
+        firmware=text(payload, "firmwareVersion"),
+        iccid=text(payload, "iccid"),
+        imsi=text(payload, "imsi"),
+        solicited=at.triggered,
+    )
+
+
+def _status(payload: Payload, at: Received) -> StatusChanged:
+    evse, connector = _place(needed_integer(payload, "connectorId"))
+    status = _STATUS.get(needed_text(payload, "status").lower())
+    if status is None:
+        raise UnusableError("status")
+    error = text(payload, "errorCode")
+    return StatusChanged(
+        charger_id=at.charger_id,
+        at_ms=at.at_ms,
+        epoch=at.epoch,
+        evse=evse,
+        connector=connector,
+        status=status,
+        error=None if error == "NoError" else error,
+        vendor_error=text(payload, "vendorErrorCode"),
+        info=text(payload, "info"),
+        device_ms=instant_ms(payload.get("timestamp")),
+    )
+
+
+def _metered(payload: Payload, at: Received) -> Metered:
+    evse, connector = _place(integer(payload, "connectorId"))
+    return Metered(
+        charger_id=at.charger_id,
+        at_ms=at.at_ms,
+        epoch=at.epoch,
+        evse=evse,
+        connector=connector,
+        transaction=text(payload, "transactionId"),
+        readings=readings_v16(items(payload, "meterValue")),
+    )
+
+
+def _started(payload: Payload, at: Received) -> SessionStarted:
+    evse, connector = _place(needed_integer(payload, "connectorId"))
+    return SessionStarted(
+        charger_id=at.charger_id,
+        at_ms=at.at_ms,
+        epoch=at.epoch,
+        evse=evse,
+        connector=connector,
+        tag=text(payload, "idTag"),
+        transaction=None,
+        meter_start_wh=integer(payload, "meterStart"),
+        device_ms=instant_ms(payload.get("timestamp")),
+        raw=payload_text(at.text),
+    )
+
+
+def _ended(payload: Payload, at: Received) -> SessionEnded:
+    return SessionEnded(
+        charger_id=at.charger_id,
+        at_ms=at.at_ms,
+        epoch=at.epoch,
+        transaction=text(payload, "transactionId") or "",
+        tag=text(payload, "idTag"),
+        meter_stop_wh=integer(payload, "meterStop"),
+        reason=text(payload, "reason"),
+        device_ms=instant_ms(payload.get("timestamp")),
+        raw=payload_text(at.text),
+        readings=readings_v16(items(payload, "transactionData")),
+    )
+
+
+def _firmware(payload: Payload, at: Received) -> FirmwareStatusChanged:
+    status = needed_text(payload, "status")
+    return FirmwareStatusChanged(
+        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, status=status, busy=status in _FIRMWARE_BUSY
+    )
+
+
+def _diagnostics(payload: Payload, at: Received) -> Noted | None:
+    status = text(payload, "status")
+    if status in (None, "Idle"):
+        return None
+    return Noted(
+        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="diagnostics", details={"status": status}
+    )
+
+
+def _security_event(payload: Payload, at: Received) -> Noted:
+    details: dict[str, str | int | None] = {
+        "type": text(payload, "type"),
+        "info": text(payload, "techInfo"),
+        "device_ms": instant_ms(payload.get("timestamp")),
+    }
+    return Noted(charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="security_event", details=details)
+
+
+# ---- replies, in the order of their schemas ------------------------------------------------------------------------
+
+
+def _boot_reply(answer: Answer) -> Payload:
+    return {
+        "status": _REGISTRATION[answer.registration],
+        "currentTime": print_instant(answer.now_ms),
+        "interval": answer.heartbeat_s,
+    }
+
+
+def _heartbeat_reply(answer: Answer) -> Payload:
+    return {"currentTime": print_instant(answer.now_ms)}
+
+
+def _tag_reply(answer: Answer) -> Payload:
+    return {"idTagInfo": {"status": answer.tag_status or "Invalid"}}
+
+
+def _started_reply(answer: Answer) -> Payload:
+    number = answer.transaction or ""
+    return {
+        "idTagInfo": {"status": answer.tag_status or "Accepted"},
+        "transactionId": int(number) if number.isdecimal() else 0,
+    }
+
+
+def _ended_reply(answer: Answer) -> Payload:
+    return {"idTagInfo": {"status": answer.tag_status}} if answer.tag_status else {}
+
+
+def _id_tag(payload: Payload) -> str | None:
+    return needed_text(payload, "idTag")
+
+
+def _unknown_vendor(_answer: Answer) -> Payload:
+    return {"status": "UnknownVendorId"}
+
+
+def _rejected(_answer: Answer) -> Payload:
+    return {"status": "Rejected"}
+
+
+# ---- commands ------------------------------------------------------------------------------------------------------
+
+
+def _reset(kind: RestartKind, _evse: int | None) -> Payload:
+    return {"type": "Hard" if kind == "hard" else "Soft"}
+
+
+def _trigger_boot() -> Payload:
+    return {"requestedMessage": "BootNotification"}
+
+
+TABLE = Table(
+    protocol="1.6",
+    request_suffix="",
+    codes=Codes(format="FormationViolation", occurrence="OccurenceConstraintViolation"),
+    reset=_reset,
+    trigger_boot=_trigger_boot,
+    # 1.6 lets a pending charger answer triggers with any message; what is left of a session is never refused.
+    gates_early_messages=frozenset(("rejected",)),
+    messages={
+        "Authorize": Message(tag=_id_tag, reply=_tag_reply),
+        "BootNotification": Message(_boot, _boot_reply, before_accepted=True),
+        "DataTransfer": Message(reply=_unknown_vendor),
+        "DiagnosticsStatusNotification": Message(_diagnostics),
+        "FirmwareStatusNotification": Message(_firmware),
+        "Heartbeat": Message(reply=_heartbeat_reply),
+        "LogStatusNotification": Message(_diagnostics),
+        "MeterValues": Message(_metered, refusable=False, before_accepted=True),
+        "SecurityEventNotification": Message(_security_event),
+        "SignCertificate": Message(reply=_rejected),
+        "SignedFirmwareStatusNotification": Message(_firmware),
+        "StartTransaction": Message(_started, _started_reply),
+        "StatusNotification": Message(_status),
+        "StopTransaction": Message(_ended, _ended_reply, refusable=False, before_accepted=True),
+    },
+)
