@@ -120,6 +120,9 @@ async def test_an_in_list_of_any_length(database: Database) -> None:
     for numbers in ([3], [1, 2, 5], [], list(range(700))):
         found = await database.all(chosen, {"wanted": numbers, "evse": 1})
         assert sorted(row.charger_id for row in found) == [number for number in numbers if number < 10]
+    nearly_all = select(readings.c.charger_id).where(readings.c.charger_id.not_in(wanted))
+    assert [row[0] for row in await database.all(nearly_all, {"wanted": [0, 1, 2, 3, 4, 6, 7, 8, 9]})] == [5]
+    assert await database.all(chosen, {"wanted": list(range(20000, 40000)), "evse": 1}) == []
     literal = await database.all(select(readings.c.charger_id).where(readings.c.charger_id.in_([4, 5])))
     assert sorted(row[0] for row in literal) == [4, 5]
 

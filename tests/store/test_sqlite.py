@@ -1,11 +1,13 @@
 """What only the embedded database does: one writer beside others, a loop that never waits, and disks that fail."""
 
 import asyncio
+import gc
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -352,3 +354,23 @@ async def test_an_in_list_is_compiled_once(database: SqliteDatabase) -> None:
     prepared = database.statements.prepare(chosen)
     await database.all(chosen, {"wanted": [1, 2, 3]})
     assert database.statements.prepare(chosen) is prepared
+
+
+async def test_lists_of_many_lengths_make_few_texts(database: SqliteDatabase) -> None:
+    chosen = select(readings.c.value).where(readings.c.charger_id.in_(bindparam("wanted", expanding=True)))
+    prepared = database.statements.prepare(chosen)
+    texts = {prepared.filled({"wanted": list(range(length))})[0] for length in range(1000)}
+    assert len(texts) <= 12
+
+
+async def test_statements_made_for_one_page_are_forgotten(database: SqliteDatabase) -> None:
+    gone = []
+    for number in range(3):
+        chosen = select(readings.c.value).where(readings.c.charger_id.in_([number, 5]), readings.c.evse == number)
+        plain = select(readings.c.value).where(readings.c.charger_id == number).limit(3)
+        for statement in (chosen, plain):
+            await database.all(statement)
+            gone.append(weakref.ref(statement))
+    del chosen, plain, statement
+    gc.collect()
+    assert [found() for found in gone] == [None] * 6

@@ -14,18 +14,21 @@ from sqlalchemy.sql.compiler import Compiled, SQLCompiler
 
 from borne.store.db import BadValue, Params, Row
 
+PADDED_MOST = 8192  # twice that is near what the databases take
+
 MakeRow = Callable[[Iterable[Any]], Row]
 
 
 class Prepared:
     """A compiled statement."""
 
-    __slots__ = ("_defaults", "_expands", "_make_row", "_names", "sql")
+    __slots__ = ("_defaults", "_expands", "_lists", "_make_row", "_names", "sql")
 
     def __init__(self, compiled: Compiled) -> None:
         self.sql = str(compiled)
         self._names: tuple[str, ...] = ()
         self._expands: SQLCompiler | None = None
+        self._lists: tuple[str, ...] = ()
         self._defaults: dict[str, Any] = {}
         self._make_row: MakeRow | None = None
         if isinstance(compiled, SQLCompiler):  # else it makes a table, and has no parameters
@@ -33,15 +36,24 @@ class Prepared:
             self._defaults = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
             if compiled.post_compile_params:
                 self._expands = compiled
+                self._lists = tuple(compiled.bind_names[bind] for bind in compiled.post_compile_params)
+
+    @property
+    def brings_list(self) -> bool:
+        """Whether the values of an IN list are part of the statement."""
+        return any(name in self._defaults for name in self._lists)
 
     def filled(self, params: Params) -> tuple[str, Sequence[Any]]:
         """Return the SQL text and the values in the driver's order; an IN list is written out in the text."""
         if self._expands is None:
             return self.sql, self.arguments(params)
+        values = {**self._defaults, **(params or {})}
         try:
-            state = self._expands.construct_expanded_state(dict(params or {}), escape_names=False)
-        except InvalidRequestError as error:
-            raise BadValue(str(error)) from None
+            for name in self._lists:
+                values[name] = _padded(values[name])
+            state = self._expands.construct_expanded_state(values, escape_names=False)
+        except (InvalidRequestError, KeyError) as error:
+            raise BadValue(f"the statement needs other values: {error}") from None
         return state.statement, state.positional_parameters
 
     def arguments(self, params: Params) -> list[Any]:
@@ -72,7 +84,11 @@ class Statements:
         prepared = self._known.get(statement)
         if prepared is None:
             compiled = cast(Compiled, cast(Any, statement).compile(dialect=self._dialect))
-            prepared = self._known[statement] = Prepared(compiled)
+            prepared = Prepared(compiled)
+            # What still has a list to write out holds on to its statement, which would then never be forgotten. That
+            # is right for those kept at module level; one that brings its list along is used once.
+            if not prepared.brings_list:
+                self._known[statement] = prepared
         return prepared
 
     def text(self, make: Callable[..., str], table: Table, *columns: tuple[str, ...]) -> str:
@@ -82,6 +98,14 @@ class Statements:
         if text is None:
             text = self._texts[key] = make(table, *columns)
         return text
+
+
+def _padded(values: Iterable[Any]) -> list[Any]:
+    """Repeat the last value up to a power of two, so that a driver meets some dozen texts of a statement, not thousands."""
+    found = list(values)
+    if 2 < len(found) <= PADDED_MOST:
+        found += found[-1:] * ((1 << (len(found) - 1).bit_length()) - len(found))
+    return found
 
 
 def row_maker(columns: tuple[str, ...]) -> MakeRow:
