@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -41,8 +42,10 @@ class WebSocketConnection:
 
     def freeze(self) -> None:
         # Reading no more means that no ping is seen, hence none answered; TCP itself stays open.
-        if not self._socket.transport.is_closing() and isinstance(self._socket.transport, asyncio.ReadTransport):
-            self._socket.transport.pause_reading()
+        # (Not every loop's transports say that they are an asyncio.ReadTransport.)
+        transport = cast(asyncio.ReadTransport, self._socket.transport)
+        if not transport.is_closing():
+            transport.pause_reading()
 
 
 def _loss(closed: ConnectionClosed) -> ConnectionLost:
