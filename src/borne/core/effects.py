@@ -32,7 +32,10 @@ class CloseLink(Effect, frozen=True, gc=False):
 
 
 class TellBatch(Effect, frozen=True, gc=False):
-    """A restart of a batch moved: it freed its slot, or it ended with this verdict (`left_queue`: without ever having had a slot)."""
+    """A restart of a batch moved: it freed its slot, or it ended with this verdict.
+
+    `left_queue`: it ended without ever having had a slot.
+    """
 
     restart_id: int
     slot_freed: bool

@@ -159,6 +159,8 @@ def step(state: RestartState, fact: Fact) -> Stepped:
     """The state after the fact, and what it asks for. A restart that no longer watches stays as it is."""
     if not state.watches:
         return state, ()
+    if state.phase == "ended" and fact.at_ms >= _watch_until_ms(state) and not isinstance(fact, ClockStepped):
+        return replace(state, watches=False, wake_at_ms=None), ()
     after, effects = _on(state, fact)
     return _with_wake(after), effects
 
@@ -178,7 +180,7 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
         case RestartSent() if state.phase == "requested":
             return _sent(state, fact), ()
         case RestartWritten() if fact.restart_id == state.id and state.written_ms is None:
-            return replace(_noted(state, fact, "sent"), written_ms=fact.at_ms), ()
+            return _written(state, fact), ()
         case RestartUnwritten() if fact.restart_id == state.id and state.written_ms is None and state.phase != "ended":
             if state.booted_ms is not None:
                 return _end(state, fact, "not_sent", "booted_first")
@@ -195,7 +197,9 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
             return replace(state, boot_triggered=True), ()
         case StatusChanged():
             return _status(state, fact)
-        case SessionEnded() if state.charging and state.sent_ms is not None and state.verdict is None:
+        case SessionEnded() if (
+            (state.charging or state.held_up) and state.sent_ms is not None and state.verdict is None
+        ):
             return _idle(state, fact), ()
         case ServerReturned():
             return _server_returned(state, fact), ()
@@ -233,9 +237,16 @@ def _sent(state: RestartState, fact: RestartSent) -> RestartState:
         announces_boots=fact.announces_boots,
         plain_reconnects_boot=fact.plain_reconnects_boot,
         charging=fact.charging,
+        left_ours=False,
         deadline_after_ms=fact.deadline_after_ms,
         deadline_ms=fact.at_ms + fact.deadline_after_ms,
     )
+
+
+def _written(state: RestartState, fact: RestartWritten) -> RestartState:
+    """The clock starts at the writing (until then it stood at the commit, should Borne end between the two)."""
+    deadline_ms = fact.at_ms + state.deadline_after_ms if state.phase == "sent" else state.deadline_ms
+    return replace(_noted(state, fact, "sent"), written_ms=fact.at_ms, deadline_ms=deadline_ms)
 
 
 # ---- what the charger answers ------------------------------------------------------------------------------------
@@ -279,16 +290,27 @@ def _idle(state: RestartState, fact: Fact) -> RestartState:
 def _lost(state: RestartState, fact: LinkLost) -> Stepped:
     if state.phase == "requested" and not fact.ours:
         return _end(state, fact, "not_sent", "offline")
-    if state.sent_ms is None or fact.epoch < state.epoch:
+    if state.sent_ms is None:
+        return replace(state, left_ours=fact.ours), ()
+    if fact.epoch < state.epoch:
         return state, ()
     known_ms = fact.last_sign_ms if fact.how in ("silent", "taken_over") else None
     left_ms = max(known_ms or fact.at_ms, state.written_ms or state.sent_ms)
     state = _noted(state, fact, "left", how=fact.how, ours=int(fact.ours))
     if state.verdict is not None:
         return state, ()
-    if state.left_ms is None or (state.left_ours and not fact.ours):
+    if state.left_ms is None or (state.left_ours and not fact.ours) or _was_away_before_its_turn(state):
         state = replace(state, left_ms=left_ms, left_how=fact.how, left_ours=fact.ours, back_ms=None, back_epoch=0)
+    elif not fact.ours:  # away again: at the deadline it is not back
+        state = replace(state, back_ms=None, back_epoch=0)
     return replace(state, phase="left"), ()
+
+
+def _was_away_before_its_turn(state: RestartState) -> bool:
+    """The absence known so far came and ended while a session held the restart up."""
+    if state.back_ms is None or state.left_ms is None:
+        return False
+    return state.held_up or (state.idle_ms is not None and state.left_ms < state.idle_ms)
 
 
 def _opened(state: RestartState, fact: LinkOpened) -> Stepped:
@@ -298,15 +320,15 @@ def _opened(state: RestartState, fact: LinkOpened) -> Stepped:
     if state.back_ms is None:
         state = replace(state, back_ms=fact.at_ms, back_epoch=fact.new_epoch)
     if state.verdict is None:
-        return _free_slot(replace(state, phase="back"))
+        return _free_slot(replace(state, phase="scheduled" if state.held_up else "back"))
     if state.reason == "did_not_come_back":
         return _upgrade(state, fact, "unknown", "came_back_late"), ()
     return state, ()
 
 
 def _booted(state: RestartState, fact: Booted) -> Stepped:
-    if state.phase == "requested" or (state.phase == "waiting" and state.when_free):
-        return _end(_noted(state, fact, "booted_by_itself"), fact, "not_sent", "booted_first")
+    if state.phase in BEFORE_SENDING:
+        return _booted_before_sending(state, fact)
     if state.sent_ms is None or fact.epoch < state.epoch:
         return state, ()
     doubt = verdict.doubt(state, fact)
@@ -328,6 +350,16 @@ def _booted(state: RestartState, fact: Booted) -> Stepped:
     if state.verdict is None:
         return _end(state, fact, "succeeded", reason)
     return _upgrade(state, fact, "succeeded", reason), (Record("restart_upgraded", {"restart": state.id}),)
+
+
+def _booted_before_sending(state: RestartState, fact: Booted) -> Stepped:
+    """It restarted without us. A boot after a loss of our making, or one that was asked for, does not say so."""
+    asked_now = state.phase == "requested" or (state.phase == "waiting" and state.when_free)
+    if not asked_now or fact.solicited:
+        return state, ()
+    if state.left_ours:
+        return replace(state, left_ours=False), ()
+    return _end(_noted(state, fact, "booted_by_itself"), fact, "not_sent", "booted_first")
 
 
 def _booted_again(state: RestartState, fact: Booted) -> RestartState:
@@ -390,8 +422,9 @@ def _woke(state: RestartState, fact: Woke) -> Stepped:
 
 def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:
     down_ms = max(0, fact.at_ms - fact.down_from_ms)
-    if state.phase == "requested":
-        return replace(state, wake_at_ms=fact.at_ms + SENDABLE_WITHIN_MS)
+    if state.phase in BEFORE_SENDING:
+        wake_at_ms = fact.at_ms + SENDABLE_WITHIN_MS if state.phase == "requested" else state.wake_at_ms
+        return replace(state, left_ours=True, wake_at_ms=wake_at_ms)
     if state.sent_ms is None or state.verdict is not None:
         return state
     state = _noted(state, fact, "borne_down", down_ms=down_ms)
@@ -408,7 +441,7 @@ def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:
 def _clock_stepped(state: RestartState, fact: ClockStepped) -> RestartState:
     """Move what was measured by the old clock; a time that a person chose stays."""
     moved = {name: value + fact.by_ms for name in _MOVED if (value := getattr(state, name)) is not None and value != 0}
-    if state.wake_at_ms is not None and state.not_before_ms is None:
+    if state.wake_at_ms is not None and not (state.phase == "waiting" and state.not_before_ms is not None):
         moved["wake_at_ms"] = state.wake_at_ms + fact.by_ms
     moved_boots = tuple(at + fact.by_ms for at in state.boots)
     return replace(_noted(state, fact, "clock_stepped", by_ms=fact.by_ms), boots=moved_boots, **moved)

@@ -1,7 +1,7 @@
 """Charging sessions: telling a start from its retry, a stop from its repetition, and closing what never got a stop.
 
-Stored raw and losslessly first (session_messages); the rules here only decide what happens to the session's row. Sources: OCPP 1.6
-§4.8, §4.10 (a charger repeats StartTransaction and StopTransaction until they are confirmed), OCPP 2.0.1 E04, E13.
+Stored raw and losslessly first (session_messages); the rules here only decide what happens to the session's row. Sources: OCPP
+1.6 §4.8, §4.10 (a charger repeats StartTransaction and StopTransaction until they are confirmed), OCPP 2.0.1 E04, E13.
 """
 
 from __future__ import annotations

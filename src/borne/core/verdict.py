@@ -1,8 +1,8 @@
 """What counts as proof that a charger restarted, and what is said at the deadline. Never a guess dressed as a verdict.
 
 Evidence counts only after the Reset was handed to the socket. A boot proves a restart when it is unsolicited and comes
-1. on the link that carried the Reset, if an earlier boot was answered on it, or it had been open for two minutes: a first boot that is
-   merely slow proves nothing;
+1. on the link that carried the Reset, if a boot had been answered on it before, or it had been open for two minutes: a first boot
+   that is merely slow proves nothing;
 2. on a newer link after a loss that was not ours. A charger that announces a boot at plain reconnects too, or that we never saw
    reconnect plainly, must have left within 60 s of the writing, of its Accepted or of the end of the session that held it up;
 3. with a reason that names a reset (2.x RemoteReset, ScheduledReset).
@@ -60,16 +60,19 @@ def doubt(state: RestartState, boot: Booted) -> Doubt | None:
     """Why this boot does not prove that the Reset restarted the charger; None when it does."""
     if boot.solicited or boot.reason == "Triggered" or state.boot_triggered:
         return "solicited"
+    if state.written_ms is None and not (boot.reason in RESET_REASONS and state.down_ms):
+        return "not_written"  # unless Borne itself ended between the writing and its record
     if boot.reason in RESET_REASONS:
         return None
-    if state.written_ms is None:
-        return "not_written"
     if state.verdict in ("unknown", "failed"):
         return _late_doubt(state, boot)
-    if boot.epoch == state.epoch:
-        old_enough = state.written_ms - state.link_opened_ms > LINK_OLD_ENOUGH_MS
-        return None if state.booted_on_link or old_enough else "first_boot_of_link"
-    return _loss_doubt(state)
+    return _link_doubt(state) if boot.epoch == state.epoch else _loss_doubt(state)
+
+
+def _link_doubt(state: RestartState) -> Doubt | None:
+    """A boot on the link that carried the Reset: it may be the slow first one of that link."""
+    old_enough = state.written_ms is not None and state.written_ms - state.link_opened_ms > LINK_OLD_ENOUGH_MS
+    return None if state.booted_on_link or old_enough else "first_boot_of_link"
 
 
 def _loss_doubt(state: RestartState) -> Doubt | None:
@@ -97,7 +100,7 @@ def success_reason(state: RestartState, boot: Booted) -> str:
     if state.verdict is not None:
         return "came_back_late"
     if boot.epoch == state.epoch:
-        return "booted_same_link"
+        return "boot_reason" if _link_doubt(state) is not None else "booted_same_link"
     return "boot_reason" if _loss_doubt(state) is not None else "booted_after_loss"
 
 
@@ -106,7 +109,7 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     if state.held_up:
         return "unknown", "never_idle"
     if state.evse is not None:
-        return ("failed", "evse_did_not_come_back") if state.evse_gone_ms is not None else ("unknown", "evse_not_seen")
+        return _evse_at_deadline(state)
     if state.left_ms is None:
         return _still_there(state)
     if state.boot_doubt is not None:
@@ -119,6 +122,14 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     if state.left_ours:
         return "unknown", "borne_was_down"
     return ("failed", "did_not_come_back") if state.answer == "accepted" else ("unknown", "left_unanswered")
+
+
+def _evse_at_deadline(state: RestartState) -> tuple[Verdict, str]:
+    if state.down_ms:
+        return "unknown", "borne_was_down"
+    if state.answer not in ("accepted", "scheduled"):
+        return "unknown", "error_answered" if state.answer == "error" else "no_answer"
+    return ("unknown", "evse_not_seen") if state.evse_gone_ms is None else ("failed", "evse_did_not_come_back")
 
 
 def _still_there(state: RestartState) -> tuple[Verdict, str]:
