@@ -182,7 +182,7 @@ async def running_site(folder: Path) -> AsyncIterator[Site]:
         engine = Engine(services.db, services.bus, portal.clock, preparers=Sessions(portal.clock, lambda: 7).preparers())
         made = Restarts(engine, settings)
         batches = Batches(engine, made, settings)
-        engine._after = batches.follow
+        engine.after = batches.follow
         services.engine, services.restarts, services.batches = engine, made, batches
         engine.start()
         organisation_id, lyon_id = await portal.add_organisation("Atelier Lumière")

@@ -51,7 +51,7 @@ def reason_texts(reasons: Sequence[str], language: Language, *, plan: str = "", 
 
 def many_text(role: str, language: Language) -> str:
     """Why somebody cannot restart many, where the action would be."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     if role not in ("super-admin", "admin"):
-        return say(MANY_ROLE_TEXT)
-    return say(MANY_TEXT) % {"needed": plans.cheapest_with("BULK_ACTIONS").name}
+        return _(MANY_ROLE_TEXT)
+    return _(MANY_TEXT) % {"needed": plans.cheapest_with("BULK_ACTIONS").name}

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from msgspec.structs import replace
 
 from borne.core.scope import Scope
@@ -53,7 +54,7 @@ async def last_restarts(page: Page, charger_id: int) -> list[view.Entry]:
 
 
 @get("/chargers/{charger_id:int}/restart", may="member")
-async def modal(page: Page, charger_id: int) -> Response[str]:
+async def modal(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """CHARGER RESTART: a dialog for htmx, a page of its own for whoever opens its address."""
     _, question = await _question(page, charger_id)
     when = "free" if question.sessions else "now"
@@ -62,7 +63,7 @@ async def modal(page: Page, charger_id: int) -> Response[str]:
 
 
 @post("/chargers/{charger_id:int}/restart", may="member", status_code=200)
-async def okay(page: Page, charger_id: int, data: Form) -> Response[str]:
+async def okay(page: Page, charger_id: FromPath[int], data: Form) -> Response[str]:
     """OKAY. The key of the form makes a second click, or a retry, the same restart."""
     row, question = await _question(page, charger_id)
     entered = _entered(data)
@@ -173,7 +174,7 @@ def _when(entered: view.Entered, zone: str, now_ms: int) -> tuple[When | None, s
 
 
 @get("/chargers/{charger_id:int}/restart/icon", may="member")
-async def icon(page: Page, charger_id: int) -> Response[str]:
+async def icon(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The icon alone, drawn anew when its charger changed."""
     found = await charger_list.rows(page.services.db, page.scope, [charger_id])
     if not found:
@@ -182,7 +183,7 @@ async def icon(page: Page, charger_id: int) -> Response[str]:
 
 
 @get("/restarts/{restart_id:int}/panel", may="member")
-async def panel(page: Page, restart_id: int) -> Response[str]:
+async def panel(page: Page, restart_id: FromPath[int]) -> Response[str]:
     """The story of one restart."""
     shown = await told(page, restart_id)
     if shown is None:
@@ -191,7 +192,7 @@ async def panel(page: Page, restart_id: int) -> Response[str]:
 
 
 @get("/chargers/{charger_id:int}/restarts/last", may="member")
-async def last(page: Page, charger_id: int) -> Response[str]:
+async def last(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The newest restarts of a charger."""
     if not await charger_list.reached_ids(page.services.db, page.scope, [charger_id]):
         raise NotFoundException
@@ -199,7 +200,7 @@ async def last(page: Page, charger_id: int) -> Response[str]:
 
 
 @post("/restarts/{restart_id:int}/withdraw", may="admin", status_code=200)
-async def withdraw(page: Page, restart_id: int) -> Response[str]:
+async def withdraw(page: Page, restart_id: FromPath[int]) -> Response[str]:
     """Withdraw a restart that has not been sent. One that has been cannot be called back, and says so."""
     row = await restart_list.restart_row(page.services.db, page.scope, restart_id)
     if row is None:

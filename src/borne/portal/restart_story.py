@@ -49,7 +49,7 @@ _TITLES: dict[str, str] = {
     "answered_again": N_("Answered again"),
     "idle": N_("Session ended"),
     "left": N_("Left"),
-    "back": N_("Back"),
+    "back": N_("Came back"),
     "booted": N_("Booted"),
     "booted_by_itself": N_("Booted by itself"),
     "evse_gone": N_("Out of service"),
@@ -99,39 +99,39 @@ def story(
 
 def pending(state: RestartState, language: Language, formats: Formats) -> Pending:
     """What is being waited for, and until when at most."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     if state.phase == "queued":
-        return Pending(say("In a batch."), say("It starts when its turn comes. Nothing has been sent yet."))
+        return Pending(_("In a batch."), _("It starts when its turn comes. Nothing has been sent yet."))
     if state.phase == "waiting" and state.not_before_ms is not None:
-        text = say("It will be sent at %(at)s, if the charger can be restarted then. Nothing has been sent yet.")
-        return Pending(say("Planned."), _fill(text, at=formats.at(state.not_before_ms)))
+        text = _("It will be sent at %(at)s, if the charger can be restarted then. Nothing has been sent yet.")
+        return Pending(_("Planned."), _fill(text, at=formats.at(state.not_before_ms)))
     if state.phase == "waiting":
-        text = say("It will be sent as soon as no session runs, until %(at)s at the latest. Nothing has been sent yet.")
+        text = _("It will be sent as soon as no session runs, until %(at)s at the latest. Nothing has been sent yet.")
         return Pending(
-            say("Waits until the charger is free."), _fill(text, at=formats.at(state.requested_ms + FREE_WITHIN_MS))
+            _("Waits until the charger is free."), _fill(text, at=formats.at(state.requested_ms + FREE_WITHIN_MS))
         )
     if state.phase == "requested":
-        return Pending(say("On its way."), say("It is sent as soon as the charger’s connection is free for it."))
+        return Pending(_("On its way."), _("It is sent as soon as the charger’s connection is free for it."))
     deadline = formats.at(state.deadline_ms) if state.phase == "scheduled" else formats.clock(state.deadline_ms or 0)
     if state.phase == "scheduled":
-        text = say(
+        text = _(
             "The charger restarts once its session ends and can no longer be called back. Verdict on %(at)s at the latest."
         )
-        return Pending(say("Scheduled."), _fill(text, at=deadline))
+        return Pending(_("Scheduled."), _fill(text, at=deadline))
     if state.phase == "left" and state.answer == "accepted" and not state.left_ours:
-        text = say("Verdict at %(at)s at the latest. Without a sign until then: “did not come back”.")
+        text = _("Verdict at %(at)s at the latest. Without a sign until then: “did not come back”.")
     else:
-        text = say("Verdict at %(at)s at the latest.")
-    return Pending(say("Under way."), _fill(text, at=deadline))
+        text = _("Verdict at %(at)s at the latest.")
+    return Pending(_("Under way."), _fill(text, at=deadline))
 
 
 def announcement(state: RestartState, charger_name: str, language: Language, verdict_title: str | None) -> str:
     """What a screen reader is told when the restart moved on."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     if verdict_title is not None:
-        return say("Restart of %(charger)s: %(what)s") % {"charger": charger_name, "what": verdict_title}
+        return _("Restart of %(charger)s: %(what)s") % {"charger": charger_name, "what": verdict_title}
     lines = _past(state, language, Formats(language, lambda: state.requested_ms), "")
-    return say("Restart of %(charger)s: %(what)s") % {"charger": charger_name, "what": lines[-1].title}
+    return _("Restart of %(charger)s: %(what)s") % {"charger": charger_name, "what": lines[-1].title}
 
 
 def _fill(message: str, **values: str) -> Markup:
@@ -143,7 +143,7 @@ def _fill(message: str, **values: str) -> Markup:
 
 
 def _past(state: RestartState, language: Language, formats: Formats, person_name: str) -> list[Line]:
-    say = translations(language).gettext
+    _ = translations(language).gettext
     lines: list[Line] = []
     base_ms = state.requested_ms
     shown = [step for step in state.steps if step.kind in _TITLES]
@@ -156,7 +156,7 @@ def _past(state: RestartState, language: Language, formats: Formats, person_name
     if (left_out := len(shown) - LINES_BOUND) > 0:
         words = translations(language).ngettext("and %(count)s more step", "and %(count)s more steps", left_out)
         lines.append(Line(title="…", said=words % {"count": formats.number(left_out)}))
-    return lines or [Line(title=say("Requested"), at=formats.clock(base_ms))]
+    return lines or [Line(title=_("Requested"), at=formats.clock(base_ms))]
 
 
 def _instant_of(state: RestartState, step: Step) -> int:
@@ -167,44 +167,44 @@ def _instant_of(state: RestartState, step: Step) -> int:
 
 
 def _line(state: RestartState, step: Step, language: Language, person_name: str, at: str) -> Line:
-    say = translations(language).gettext
+    _ = translations(language).gettext
     word = str(step.details.get("status", ""))
     if step.kind == "answered" and word in _ANSWERS:
         title, said = _ANSWERS[word]
         told = " ".join(str(step.details[part]) for part in ("code", "text") if step.details.get(part))
-        return Line(say(title), told or (say(said) if said else ""), at, tone=_TONES.get(word, ""))
-    return Line(say(_TITLES[step.kind]), _said(state, step, language, person_name), at, tone=_TONES.get(step.kind, ""))
+        return Line(_(title), told or (_(said) if said else ""), at, tone=_TONES.get(word, ""))
+    return Line(_(_TITLES[step.kind]), _said(state, step, language, person_name), at, tone=_TONES.get(step.kind, ""))
 
 
 def _said(state: RestartState, step: Step, language: Language, person_name: str) -> str:
-    say = translations(language).gettext
+    _ = translations(language).gettext
     details = step.details
     match step.kind:
         case "requested":
-            return say("by %(person)s") % {"person": person_name} if person_name else ""
+            return _("by %(person)s") % {"person": person_name} if person_name else ""
         case "sent":
-            return say("Reset, %(kind)s") % {"kind": say(KINDS[state.kind])} + _evse(state, say)
+            return _("Reset, %(kind)s") % {"kind": _(KINDS[state.kind])} + _evse(state, _)
         case "left":
             return leaving_word(str(details.get("how", "")), language)
         case "back":
-            return say("new connection")
+            return _("new connection")
         case "booted" if details.get("doubt"):
-            return say("this boot proves nothing: %(doubt)s") % {"doubt": say(DOUBTS.get(str(details["doubt"]), "–"))}
+            return _("this boot proves nothing: %(doubt)s") % {"doubt": _(DOUBTS.get(str(details["doubt"]), "–"))}
         case "booted" if details.get("reason"):
-            return say("reason %(reason)s") % {"reason": details["reason"]}
+            return _("reason %(reason)s") % {"reason": details["reason"]}
         case "withdrawn":
-            return say("by %(person)s") % {"person": details.get("by", "–")}
+            return _("by %(person)s") % {"person": details.get("by", "–")}
         case "not_ready":
             told = (details.get("where"), details.get("status"), details.get("error"))
             return " · ".join(str(part) for part in told if part)
         case "answered_late" | "answered_again":
             word = str(details.get("status", ""))
-            return say(_ANSWERS[word][0]) if word in _ANSWERS else word
+            return _(_ANSWERS[word][0]) if word in _ANSWERS else word
     return ""
 
 
-def _evse(state: RestartState, say: Say) -> str:
-    return ", " + say("outlet %(number)s") % {"number": state.evse} if state.evse is not None else ""
+def _evse(state: RestartState, _: Say) -> str:
+    return ", " + _("outlet %(number)s") % {"number": state.evse} if state.evse is not None else ""
 
 
 # ---- the future --------------------------------------------------------------------------------------------------
@@ -217,49 +217,49 @@ def _not_ready_yet(state: RestartState, now_ms: int) -> bool:
 
 
 def _future(state: RestartState, language: Language, formats: Formats, usual_ms: int) -> list[Line]:
-    say = translations(language).gettext
+    _ = translations(language).gettext
     if state.verdict is not None:
-        return [Line(say("Ready"), state="next")]
+        return [Line(_("Ready"), state="next")]
     if state.phase in BEFORE_SENDING:
-        return [Line(say("Sent"), _when_sent(state, say), _planned(state, formats), state="now")]
+        return [Line(_("Sent"), _when_sent(state, _), _planned(state, formats), state="now")]
     lines: list[Line] = []
     if state.answer is None and state.phase == "sent":
-        lines.append(Line(say("Answered"), state="now"))
+        lines.append(Line(_("Answered"), state="now"))
     if state.phase == "scheduled":
-        lines.append(Line(say("Session ended"), state="now"))
+        lines.append(Line(_("Session ended"), state="now"))
     if state.evse is not None:
         return [
             *lines,
-            *([] if state.evse_gone_ms else [Line(say("Out of service"), state="next")]),
-            Line(say("Ready"), state="next"),
+            *([] if state.evse_gone_ms else [Line(_("Out of service"), state="next")]),
+            Line(_("Ready"), state="next"),
         ]
     if state.left_ms is None:
-        lines.append(Line(say("Left"), state="now" if state.phase == "accepted" else "next"))
-    title = say("Booted") if state.phase == "back" else say("Back and booted")
+        lines.append(Line(_("Left"), state="now" if state.phase == "accepted" else "next"))
+    title = _("Booted") if state.phase == "back" else _("Back and booted")
     lines.append(
         Line(
             title,
-            at=_expected(state, say, formats, usual_ms),
+            at=_expected(state, _, formats, usual_ms),
             state="now" if state.phase in ("left", "back") else "next",
         )
     )
-    return [*lines, Line(say("Ready"), state="next")]
+    return [*lines, Line(_("Ready"), state="next")]
 
 
-def _when_sent(state: RestartState, say: Say) -> str:
+def _when_sent(state: RestartState, _: Say) -> str:
     if state.phase == "queued":
-        return say("when its turn in the batch comes")
+        return _("when its turn in the batch comes")
     if state.phase == "requested":
-        return say("at once")
-    return "" if state.not_before_ms is not None else say("when it is free")
+        return _("at once")
+    return "" if state.not_before_ms is not None else _("when it is free")
 
 
 def _planned(state: RestartState, formats: Formats) -> str:
     return formats.at(state.not_before_ms) if state.phase == "waiting" and state.not_before_ms is not None else ""
 
 
-def _expected(state: RestartState, say: Say, formats: Formats, usual_ms: int) -> str:
+def _expected(state: RestartState, _: Say, formats: Formats, usual_ms: int) -> str:
     if state.phase == "scheduled":
         return ""
     start_ms = state.idle_ms or state.written_ms or state.sent_ms or state.requested_ms
-    return _fill(say("expected about %(at)s"), at=formats.clock(start_ms + usual_ms))
+    return _fill(_("expected about %(at)s"), at=formats.clock(start_ms + usual_ms))

@@ -149,14 +149,14 @@ def model_name(row: Any) -> str:
 
 def restart_icon(scope: Scope, row: Any, language: Language) -> RestartIcon:
     """The icon of a charger for this person: green, grey with its reasons, or turning."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     words = may_restart(scope, facts_of(row))
     texts = reason_texts(words, language, plan=scope.plan, model=row.model)
     if row.status == "restarting":
-        return RestartIcon(row.id, row.name, "turning", say("Restarting"), texts, words)
+        return RestartIcon(row.id, row.name, "turning", " ".join(texts), texts, words)
     if words:
         return RestartIcon(row.id, row.name, "grey", " ".join(texts), texts, words)
-    return RestartIcon(row.id, row.name, "available", say("Restart Available"))
+    return RestartIcon(row.id, row.name, "available", _("Restart Available"))
 
 
 def usual_source(usual: Usual, language: Language, formats: Formats) -> str:
@@ -195,7 +195,7 @@ def ask(
         location=row.location_name or "–",
         zone=zone,
         kind=model.restart_kind,
-        usual=formats.duration(usual.duration_ms),
+        usual=formats.duration(usual.duration_ms).replace(" ", "\u00a0"),
         usual_source=usual_source(usual, language, formats),
         earliest=here.strftime(LOCAL_TIME),
         latest=(here + AHEAD).strftime(LOCAL_TIME),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Stream
 from markupsafe import Markup
 
@@ -43,7 +44,7 @@ async def restarts(page: Page) -> Response[str]:
 
 
 @get("/chargers/{charger_id:int}/restarts", may="member")
-async def charger_restarts(page: Page, charger_id: int) -> Response[str]:
+async def charger_restarts(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The restarts of one charger."""
     found = await charger_list.rows(page.services.db, page.scope, [charger_id])
     if not found:
@@ -52,11 +53,15 @@ async def charger_restarts(page: Page, charger_id: int) -> Response[str]:
 
 
 @get("/restarts/rows/{columns:str}", may="member")
-async def rows(page: Page, columns: str) -> Response[str]:
+async def rows(page: Page, columns: FromPath[str]) -> Response[str]:
     """Rows that changed, each to be put into its place: those of the query's `ids`, with the columns of their table."""
     if columns not in COLUMNS:
         raise NotFoundException
-    ids = [int(one) for one in page.request.query_params.get("ids", "").split(",") if one.isascii() and one.isdigit() and len(one) <= 18]
+    ids = [
+        int(one)
+        for one in page.request.query_params.get("ids", "").split(",")
+        if one.isascii() and one.isdigit() and len(one) <= 18
+    ]
     found = await restart_list.restart_rows(page.services.db, page.scope, ids[:PAGE_ROWS])
     entries = [view.entry(row, page.language, page.formats) for row in found]
     address = f"/restarts/rows/{columns}"
@@ -86,7 +91,7 @@ async def _history(page: Page, charger: Any | None) -> Response[str]:
         "entries": entries,
         "charger": charger,
         "columns": "charger" if charger is not None else "all",
-        "rows_address": "/restarts/rows/charger" if charger is not None else "/restarts/rows/all",
+        "rows_address": "/restarts/rows/" + ("all" if charger is None else "charger"),
         "older": _address(page, older=found.older_than) if found.older_than is not None else "",
         "newer": _address(page, newer=found.newer_than) if found.newer_than is not None else "",
         "is_filtered": wanted != RestartFilter(charger_id=wanted.charger_id),

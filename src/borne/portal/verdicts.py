@@ -145,14 +145,14 @@ NOT_READY: dict[str, str] = {
 
 def sentence(state: RestartState, language: Language) -> Sentence:
     """The verdict of an ended restart. Raises KeyError for a pair that has no sentence (a test knows them all)."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     formats = Formats(language, lambda: state.ended_ms or state.requested_ms)
     verdict, reason = state.verdict or "unknown", state.reason or ""
     title, tone = _TITLES[verdict]
     text = _text(state, (verdict, reason), language, formats)
     if verdict == "succeeded":
-        return _after_success(state, Sentence(say(title), text, tone), language, formats)
-    return Sentence(say(_SHARPER.get((verdict, reason), title)), text, tone)
+        return _after_success(state, Sentence(_(title), text, tone), language, formats)
+    return Sentence(_(_SHARPER.get((verdict, reason), title)), text, tone)
 
 
 def first_sentence(state: RestartState, language: Language) -> Sentence | None:
@@ -183,24 +183,24 @@ def leaving_word(how: str, language: Language) -> str:
 
 
 def _text(state: RestartState, pair: tuple[str, str], language: Language, formats: Formats) -> str:
-    say = translations(language).gettext
+    _ = translations(language).gettext
     message = TEXTS[pair]
     cut_by_us = state.left_ours and not state.down_ms
     if cut_by_us and pair[1] in ("borne_was_down", "back_without_boot"):
         message = _CUT_BY_US
-    text = say(message) % _evidence(state, language, formats)
+    text = _(message) % _evidence(state, language, formats)
     if pair[0] != "succeeded":
         return text
     if state.boot_reason:
-        text += " " + say("Boot reason: %(reason)s.") % {"reason": state.boot_reason}
+        text += " " + _("Boot reason: %(reason)s.") % {"reason": state.boot_reason}
     if state.answer in (None, "timeout") and pair[1] != "evse_back":
-        text += " " + say("It never answered the command; the boot is the proof.")
+        text += " " + _("It never answered the command; the boot is the proof.")
     return text
 
 
 def _evidence(state: RestartState, language: Language, formats: Formats) -> dict[str, str]:
     """What the sentences may quote, as words. A dash where the state knows nothing, which no sentence should then quote."""
-    say = translations(language).gettext
+    _ = translations(language).gettext
     start_ms = state.idle_ms or state.written_ms or state.sent_ms
 
     def between(from_ms: int | None, to_ms: int | None) -> str:
@@ -214,7 +214,7 @@ def _evidence(state: RestartState, language: Language, formats: Formats) -> dict
         "waited": between(start_ms, judged_ms),
         "down": formats.duration(state.down_ms),
         "code": state.answer_code or "–",
-        "doubt": say(DOUBTS[state.boot_doubt]) if state.boot_doubt in DOUBTS else "–",
+        "doubt": _(DOUBTS[state.boot_doubt]) if state.boot_doubt in DOUBTS else "–",
     }
 
 
