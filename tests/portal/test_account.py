@@ -127,7 +127,7 @@ async def test_somebody_of_two_organisations_switches_between_them_only(tmp_path
         other, _ = await portal.add_organisation("Stranger")
         await portal.add_person(CAMILLE, (mine, "super-admin"), (also, "user"))
         await log_in(browser, CAMILLE)
-        assert (await browser.get("/account")).text.count('name="organisation_id"') == 2
+        assert (await browser.get("/account")).text.count('name="organisation_id"') == 4
         assert (await post(browser, "/organisation", organisation_id=str(also))).status_code == 303
         assert re.search(rf'value="{also}" aria-current="true"', (await browser.get("/account")).text)
         assert (await post(browser, "/organisation", organisation_id=str(other))).status_code == 404

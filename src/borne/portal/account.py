@@ -31,6 +31,7 @@ async def _show(page: Page, status_code: int = 200, password_error: str = "", ne
         new_error=new_error,
         shortest=SHORTEST,
         describe=describe_agent,
+        is_phone=is_phone,
     )
 
 
@@ -140,6 +141,10 @@ def describe_agent(agent: str) -> str:
     """`Firefox, Linux` of a browser's long name; what it says itself, shortened, where that is not known."""
     known = [next((name for mark, name in names if mark in agent), "") for names in (BROWSERS, SYSTEMS)]
     return ", ".join(name for name in known if name) or agent[:40] or "–"
+
+
+def is_phone(agent: str) -> bool:
+    return "Mobi" in agent or "Android" in agent
 
 
 ROUTES = [

@@ -12,7 +12,21 @@ from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath
 
-from borne.portal import account, attempts, batches, chargers, errors, live, login, outbox, restart, restarts, setup
+from borne.portal import (
+    account,
+    add_charger,
+    attempts,
+    batches,
+    charger,
+    chargers,
+    errors,
+    live,
+    login,
+    outbox,
+    restart,
+    restarts,
+    setup,
+)
 from borne.portal.access import Access, guard
 from borne.portal.assets import Assets
 from borne.portal.frame import AnyRequest, Frame, Page, page_of
@@ -21,7 +35,7 @@ from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
 from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
-MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, live, chargers, restart, restarts, batches)
+MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, live, add_charger, chargers, charger, restart, restarts, batches)
 
 BODY_BOUND_BYTES = 2_000_000
 

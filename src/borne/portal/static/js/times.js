@@ -11,7 +11,7 @@ const formats = {
   title: new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" }),
 };
 const units = Object.fromEntries(["second", "minute", "hour"].map((unit) =>
-  [unit, new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "narrow" })]));
+  [unit, new Intl.RelativeTimeFormat(locale, { numeric: "always", style: locale === "fr" ? "short" : "narrow" })]));
 const now = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(0, "second");
 
 function relative(deltaMs) {
