@@ -98,7 +98,7 @@ class Socket(WSListener):
             self._slow.cancel()
         link, self.link = self.link, None
         if link is not None:
-            shake = transport.close_handshake
+            shake: Any = transport.close_handshake
             # A close frame of ours that the link did not ask for is picows': a broken or an oversized frame.
             broke = shake is not None and shake.sent is not None and shake.recv is None
             link.on_closed(None, misbehaved=broke)

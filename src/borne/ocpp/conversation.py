@@ -48,6 +48,13 @@ class Conversation:
         """Calls that wait for their turn."""
         return len(self._waiting) if self._waiting else 0
 
+    def begin(self, call: Call) -> bool:
+        """Take a call at once. False: another one is before it, it has to queue (`offer`)."""
+        if self.answering is not None or self._waiting:
+            return False
+        self.answering = call
+        return True
+
     def offer(self, call: Call) -> bool:
         """Put a call in the queue. False: there are too many, and the call is not taken."""
         if self._waiting is None:

@@ -104,19 +104,22 @@ def _reading(sample: Payload, unit: Any, power: int, signed: bool, device_ms: in
     get = sample.get
     measurand, raw_value = get("measurand") or ENERGY, get("value")
     unit_text = unit if type(unit) is str else ""
-    phase, context, location = get("phase") or None, get("context") or None, get("location") or None
-    if context == "Sample.Periodic":
-        context = None
-    if location == "Outlet":
-        location = None
     scale = _SCALES.get((measurand, unit_text)) if type(measurand) is str else None
     if scale is not None and not signed:
-        value, exact = _scaled(raw_value, scale[1] + power)
-        word = scale[0]
+        word, value, exact = scale[0], *_scaled(raw_value, scale[1] + power)
     else:
         value, exact, word = _unscaled(raw_value, measurand, unit_text, signed)
     raw = None if exact else f"{_shown(raw_value)} {unit_text}".strip()[:MAX_RAW]
-    return Reading(word, value, device_ms, _name(phase), _name(context), _name(location), raw)
+    context = get("context")
+    if context is not None:
+        context = None if context == "Sample.Periodic" else _name(context)
+    location = get("location")
+    if location is not None:
+        location = None if location == "Outlet" else _name(location)
+    phase = get("phase")
+    if phase is not None:
+        phase = _name(phase)
+    return Reading(word, value, device_ms, phase, context, location, raw)
 
 
 def _unscaled(raw: Any, measurand: Any, unit: str, signed: bool) -> tuple[int | None, bool, str]:
@@ -166,7 +169,7 @@ def _shown(raw: Any) -> str:
 
 
 def _name(value: Any) -> str | None:
-    return value[:50] if type(value) is str else None
+    return value[:50] or None if type(value) is str else None
 
 
 def _with_signature(reading: Reading, sample: Payload) -> Reading:
