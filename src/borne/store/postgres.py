@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
@@ -75,7 +76,11 @@ class PostgresDatabase(Database):
         if self._readers is None:
             raise Broken("the database is not open")
         try:
-            found = await self._readers.fetch(sql, *arguments)
+            connection = await _acquired(self._readers)
+            try:
+                found = await connection.fetch(sql, *arguments)
+            finally:
+                await self._readers.release(connection)
         except FAULTS as error:
             raise explained(error) from error
         return prepared.rows(found[0].keys(), found) if found else []
@@ -92,6 +97,7 @@ class PostgresDatabase(Database):
             command_timeout=STATEMENT_TIMEOUT_S,
             statement_cache_size=CACHED_STATEMENTS,
             max_cached_statement_lifetime=0,
+            max_queries=2**31,  # asyncpg would make a new connection, without its plans, every 50,000
             max_inactive_connection_lifetime=0,
             server_settings={"application_name": "borne", "lock_timeout": str(LOCK_TIMEOUT_MS), "timezone": "UTC"},
             init=_prepare_connection,
@@ -112,13 +118,13 @@ class PostgresTransaction(Transaction):
     async def __aenter__(self) -> PostgresTransaction:
         pool = self._database.writers
         try:
-            connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+            connection = await _acquired(pool)
         except FAULTS as error:
             raise explained(error) from error
         try:
             await connection.execute("BEGIN")
         except BaseException as error:
-            connection.terminate()
+            _terminate(connection)
             await pool.release(connection)
             if isinstance(error, FAULTS):
                 raise explained(error) from error
@@ -136,12 +142,14 @@ class PostgresTransaction(Transaction):
                 if error is None and self._failed is not None:
                     raise self._failed
                 return
+            if _is_lost(connection):
+                raise Broken("the connection to PostgreSQL was lost before the commit")
             await connection.execute("COMMIT")
         except FAULTS as failure:
-            connection.terminate()
+            _terminate(connection)
             raise explained(failure, committing=True) from failure
         except asyncio.CancelledError:
-            connection.terminate()
+            _terminate(connection)
             raise
         finally:
             await self._database.writers.release(connection)
@@ -275,12 +283,31 @@ def explained(error: BaseException, *, committing: bool = False) -> StoreError:
     return kind(text)
 
 
+async def _acquired(pool: asyncpg.Pool) -> Any:
+    try:
+        return await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+    except TimeoutError:
+        raise Busy(f"no connection to PostgreSQL was free for {CONNECT_TIMEOUT_S} s") from None
+
+
+def _terminate(connection: Any) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has noticed before us
+        connection.terminate()
+
+
+def _is_lost(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
 async def _roll_back(connection: Any) -> None:
     """Roll back; a connection that cannot is closed, which is the same to the database."""
     try:
         await connection.execute("ROLLBACK")
     except BaseException as error:
-        connection.terminate()
+        _terminate(connection)
         if not isinstance(error, FAULTS):
             raise
 
