@@ -11,7 +11,7 @@ from borne.bus.port import Bus, Hint
 from borne.core.models import MODELS
 from borne.store import chargers as store
 from borne.store import events
-from borne.store.chargers import Description, NewCharger, UnknownLocationError
+from borne.store.chargers import Description, NewCharger
 from borne.store.db import Conflict, Database, Transaction
 from borne.store.secrets import hash_secret, new_secret
 
@@ -156,8 +156,3 @@ def _tell(bus: Bus, charger_id: int, organisation_id: int, location_id: int = 0)
     bus.publish(Hint("directory", charger_id, organisation_id, location_id, charger_id))
     bus.publish(Hint("charger", charger_id, organisation_id, location_id, charger_id))
 
-
-__all__ = [
-    "Added", "Description", "IdentityTakenError", "UnknownLocationError", "add_charger", "charger_url", "describe", "new_identity",
-    "new_password", "remove", "set_disabled",
-]  # fmt: skip

@@ -35,7 +35,9 @@ from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
 from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
-MODULES: tuple[Any, ...] = (login, setup, account, attempts, outbox, live, add_charger, chargers, charger, restart, restarts, batches)
+MODULES: tuple[Any, ...] = (
+    login, setup, account, attempts, outbox, live, add_charger, chargers, charger, restart, restarts, batches,
+)  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import msgspec
 from litestar import Response, get
 from litestar.exceptions import ClientException, TooManyRequestsException
+from litestar.params import FromQuery
 from litestar.response import Stream
 from sqlalchemy import bindparam, select
 
@@ -211,7 +212,9 @@ async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["charge
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
         for row in await db.all(_RESTARTS, {"ids": asked["restart"]}):
-            if scope.reaches(organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id):
+            if scope.reaches(
+                organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id
+            ):
                 topics.add(f"restart:{row.id}")
     if asked.get("batch") and scope.role != "user":
         found = await db.all(_BATCHES, {"ids": asked["batch"], "organisation_id": scope.organisation_id})
@@ -280,7 +283,7 @@ async def _wait(stream: LiveStream, timeout_s: float) -> None:
 
 
 @get("/live", may="member")
-async def live(page: Page, topics: str = "", since: int | None = None) -> Response[Any] | Stream:
+async def live(page: Page, topics: FromQuery[str] = "", since: FromQuery[int | None] = None) -> Response[Any] | Stream:
     """The stream of one browser."""
     scope, request = page.scope, page.request
     streams = live_of(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from borne.portal.formats import Formats
-from borne.portal.language import Language, N_, translations
+from borne.portal.language import N_, Language, translations
 from borne.portal.verdicts import leaving_word
 
 Details = dict[str, str | int | None]
@@ -53,12 +53,12 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "status": (N_("Connector %(where)s: %(status)s"), ""),
     "firmware": (N_("Firmware update: %(status)s"), "waiting"),
     "odd_connector": (N_("Named a connector that cannot be: %(where)s"), "locked"),
-    "restart_requested": (N_("Restart requested"), "waiting"),
     "restart_sent": (N_("Restart sent"), "waiting"),
     "restart_answered": (N_("Answered the restart: %(status)s"), "waiting"),
     "restart_ended": (N_("Restart: %(verdict)s"), ""),
     "restart_withdrawn": (N_("Restart withdrawn"), "gone"),
-    "restart_upgraded": (N_("Restart: %(verdict)s"), ""),
+    "restart_upgraded": (N_("It came back: the verdict on the restart was raised"), "ready"),
+    "restart_requested": (N_("Restart requested by %(by)s"), "waiting"),
     "edited": (N_("Details changed by %(by)s"), "gone"),
     "moved": (N_("Moved to %(to)s by %(by)s"), "gone"),
     "secret_changed": (N_("New password made by %(by)s"), "locked"),

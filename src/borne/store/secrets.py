@@ -1,7 +1,7 @@
 """Secrets of charger links: made long and random, kept as a cheap keyed hash.
 
-A slow password hash would make every reconnect storm a denial of service; a fast one is safe here because nobody chooses these secrets.
-The key lies outside the database, so that a stolen database file alone confirms no guess.
+A slow password hash would make every reconnect storm a denial of service; a fast one is safe here because nobody chooses
+these secrets. The key lies outside the database, so that a stolen database file alone confirms no guess.
 """
 
 from __future__ import annotations

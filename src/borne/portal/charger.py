@@ -1,0 +1,370 @@
+"""One charger: what it is doing, what it did, what it said; and what its admins may change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+
+from borne.core.access import administers, may_add_charger, may_see_frames
+from borne.core.charger import ChargerState, Connector
+from borne.core.models import CATALOGUE
+from borne.core.scope import ADMINS
+from borne.engine import onboarding
+from borne.engine.restarts import usual as usual_restart
+from borne.portal import restart_view
+from borne.portal.charger_form import Entered, entered, places_to_add, problems
+from borne.portal.chargers import name_of
+from borne.portal.credentials import credentials
+from borne.portal.forms import Form
+from borne.portal.frame import Page
+from borne.portal.language import N_
+from borne.portal.restart import last_restarts, told
+from borne.portal.statuses import EventLine, Look, connector_look, event_line, security_word, status_look
+from borne.store import charger_list, events
+from borne.store.chargers import Description, UnknownLocationError
+
+TIMELINE_LINES = 20
+FRAMES_SHOWN = 100
+FRAME_BOUND = 20_000
+TELL_RESTART_MS = 86_400_000  # how long the story of an ended restart stays in full
+FULL_TURN = 100  # the wheel's circle has this path length
+Fact = tuple[str, Any]
+
+
+class ConnectorLine(msgspec.Struct, frozen=True):
+    """A connector as the page shows it."""
+
+    title: str
+    look: Look
+    since_ms: int
+    said: str
+
+
+class Wheel(msgspec.Struct, frozen=True):
+    """The status wheel: since when, how far round (of 100), and for a restart how long it usually takes."""
+
+    look: Look
+    since_ms: int | None
+    arc: int
+    usual_ms: int | None
+    says: str
+
+
+class FrameLine(msgspec.Struct, frozen=True):
+    """A frame in the log: its kind in a word, and its payload, indented where it is JSON."""
+
+    at_ms: int
+    direction: str
+    kind: str
+    text: str
+
+
+# ---- what templates get ------------------------------------------------------------------------------------------
+
+
+async def _row(page: Page, charger_id: int) -> Any:
+    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
+    if not found:
+        raise NotFoundException
+    return found[0]
+
+
+def may_change(page: Page, row: Any) -> bool:
+    """Whether the visitor may edit, disable and delete this charger."""
+    return administers(page.scope, row.organisation_id, row.location_id)
+
+
+async def top_context(page: Page, row: Any) -> dict[str, Any]:
+    """What the live top of the page shows."""
+    state = restart_view.decode_charger(row.state)
+    now_ms = page.services.clock.now_ms()
+    recent = row.restart_ended_ms is None or now_ms - row.restart_ended_ms < TELL_RESTART_MS
+    story = await told(page, row.restart_id) if row.restart_id is not None and recent else None
+    return {
+        "row": row,
+        "name": name_of(row),
+        "wheel": await _wheel(page, row, state, story),
+        "connectors": [_connector(page, one) for one in state.connectors if one.evse or one.connector],
+        "facts": _facts(page, row, state),
+        "restart_icon": restart_view.restart_icon(page.scope, row, page.language),
+        "told": story,
+        "may_change": may_change(page, row),
+    }
+
+
+async def _wheel(page: Page, row: Any, state: ChargerState, story: restart_view.Told | None) -> Wheel:
+    look = status_look(row.status, page.language)
+    if row.status == "restarting":
+        usual = await usual_restart(page.services.db, row.organisation_id, row.model)
+        since_ms = story.counts_from_ms if story else None
+        usually = page.formats.duration(usual.duration_ms)
+        says = page._("Unavailable. This model usually comes back within %(duration)s.", duration=usually)
+        spent_ms = page.services.clock.now_ms() - since_ms if since_ms else 0
+        arc = min(FULL_TURN - 3, FULL_TURN * spent_ms // usual.duration_ms)
+        return Wheel(look, since_ms, arc, usual.duration_ms, says)
+    arc = 0 if row.status in ("offline", "never") else FULL_TURN
+    return Wheel(look, _since(row, state), arc, None, _what_it_means(page, row, state))
+
+
+def _since(row: Any, state: ChargerState) -> int | None:
+    """Since when the charger's word holds, as far as is known."""
+    if row.status == "never":
+        return None
+    if row.status == "offline":
+        return state.link_lost_ms or row.last_seen_ms
+    shown = {"fault": ("faulted",), "charging": ("charging",), "waiting": ("preparing", "suspended", "finishing", "occupied")}
+    words = shown.get(row.status)
+    moments = [one.since_ms for one in state.connectors if words is None or one.status in words]
+    return max([state.link_opened_ms, *moments]) if words is None else min(moments, default=state.link_opened_ms)
+
+
+def _what_it_means(page: Page, row: Any, state: ChargerState) -> str:
+    if row.disabled:
+        return page._("Disabled: it is not allowed to connect until an admin enables it again.")
+    if row.status == "never":
+        return page._("It has not connected yet.")
+    if row.status == "offline":
+        how = event_line("link_lost", 0, {"how": state.loss_how or "dropped"}, page.language, page.formats).said
+        return page._("No connection: %(how)s.", how=how)
+    if row.status == "fault":
+        faults = [_said(one) for one in state.connectors if one.status == "faulted"]
+        return "; ".join(filter(None, faults)) or page._("The charger reports a fault without naming it.")
+    if row.status == "updating":
+        return page._("It is updating its firmware and may be unavailable for a while.")
+    return ""
+
+
+def _connector(page: Page, one: Connector) -> ConnectorLine:
+    look = connector_look(one.status, page.language)
+    number = str(one.connector or one.evse) if one.evse in (0, one.connector) else f"{one.evse}.{one.connector}"
+    return ConnectorLine(page._("Connector %(number)s", number=number), look, one.since_ms, _said(one))
+
+
+def _said(one: Connector) -> str:
+    """The charger's own words beside a status."""
+    return " · ".join(filter(None, (one.error, one.vendor_error, one.info)))
+
+
+def _facts(page: Page, row: Any, state: ChargerState) -> list[Fact]:
+    """The table of facts: (label, value), those not known left out."""
+    is_admin = page.scope.role in ADMINS
+    said = f"{state.vendor} {state.model}".strip()
+    facts: list[Fact] = [
+        (page._("Model"), restart_view.model_name(row)),
+        (page._("Says it is"), said if said and said != restart_view.model_name(row) else ""),
+        (page._("Serial number"), row.serial or state.serial),
+        (page._("Identity"), row.identity if page.scope.role != "user" else ""),
+        (page._("Location"), row.location_name or "–"),
+        (page._("Firmware"), row.firmware),
+        (page._("Protocol"), f"OCPP {row.protocol} · {security_word(state.security, page.language)}" if row.protocol else ""),
+        (page._("Connected"), page.formats.when(state.link_opened_ms) if row.online else ""),
+        (page._("Last seen"), page.formats.when(row.last_seen_ms) if row.last_seen_ms and not row.online else ""),
+        (page._("Last boot"), page.formats.when(state.booted_ms) if state.booted_ms else ""),
+        (page._("Address"), state.address if is_admin and row.online else ""),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+async def timeline(page: Page, charger_id: int, before_id: int | None) -> dict[str, Any]:
+    """A page of the timeline, newest first, and where the next one begins."""
+    db, organisation_id = page.services.db, page.scope.organisation_id
+    found = await events.of_charger(
+        db, organisation_id, charger_id, before_id=before_id or events.NEWEST, limit=TIMELINE_LINES + 1
+    )
+    lines = [_event(page, row) for row in found[:TIMELINE_LINES]]
+    more = found[TIMELINE_LINES - 1].id if len(found) > TIMELINE_LINES else None
+    return {"lines": lines, "older_than": more, "charger_id": charger_id, "is_first": before_id is None}
+
+
+def _event(page: Page, row: Any) -> EventLine:
+    details = json.loads(row.details)
+    return event_line(row.kind, row.at_ms, details, page.language, page.formats)
+
+
+# ---- looking -----------------------------------------------------------------------------------------------------
+
+
+@get("/chargers/{charger_id:int}", may="member")
+async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
+    """The page of one charger."""
+    row = await _row(page, charger_id)
+    return page.show(
+        "charger/index.html",
+        **await top_context(page, row),
+        **await timeline(page, charger_id, before),
+        last_restarts=await last_restarts(page, charger_id),
+        may_see_frames=may_see_frames(page.scope),
+    )
+
+
+@get("/chargers/{charger_id:int}/top", may="member")
+async def top(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """Wheel, facts, connectors and the story of a restart, when the charger changed."""
+    return page.part("charger/top.html", **await top_context(page, await _row(page, charger_id)))
+
+
+@get("/chargers/{charger_id:int}/timeline", may="member")
+async def timeline_part(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
+    """The newest lines, or those older than `before`."""
+    await _row(page, charger_id)
+    template = "charger/timeline.html" if before is None else "charger/timeline_more.html"
+    return page.part(template, **await timeline(page, charger_id, before))
+
+
+@get("/chargers/{charger_id:int}/frames", may="member")
+async def frames(
+    page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None, kind: FromQuery[str] = ""
+) -> Response[str]:
+    """Raw OCPP frames, newest first, for those who run chargers. Secrets were masked when they were kept."""
+    if not may_see_frames(page.scope):
+        raise NotFoundException
+    await _row(page, charger_id)
+    log = page.services.frame_log
+    found = await log.read(charger_id, before or events.NEWEST, FRAMES_SHOWN) if log is not None else []
+    wanted = kind.casefold().strip()[:60]
+    lines = [frame_line(frame.at_ms, frame.direction, frame.text) for frame in found]
+    shown = [line for line in lines if wanted in f"{line.kind} {line.text}".casefold()]
+    older = lines[-1].at_ms if len(lines) >= FRAMES_SHOWN else None
+    template = "charger/frames.html" if before is None else "charger/frames_more.html"
+    return page.part(template, lines=shown, charger_id=charger_id, older_than=older, kind=kind[:60], read=len(lines))
+
+
+def frame_line(at_ms: int, direction: str, text: str) -> FrameLine:
+    """A frame in words: the action of a call; result or error of an answer; anything else as it came."""
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        return FrameLine(at_ms, direction, "?", text[:FRAME_BOUND])
+    if not isinstance(parts, list) or len(parts) < 3 or parts[0] not in (2, 3, 4):
+        return FrameLine(at_ms, direction, "?", text[:FRAME_BOUND])
+    kind = {2: str(parts[2]), 3: "CALLRESULT", 4: f"CALLERROR {parts[2]}"}[parts[0]]
+    payload = parts[3:] if parts[0] != 3 else parts[2:]
+    body = json.dumps(payload[0] if len(payload) == 1 else payload, indent=2, ensure_ascii=False)
+    return FrameLine(at_ms, direction, f"{kind} · {parts[1]}", body[:FRAME_BOUND])
+
+
+# ---- changing ----------------------------------------------------------------------------------------------------
+
+
+async def _mine(page: Page, charger_id: int) -> Any:
+    """The row of a charger that the visitor administers."""
+    row = await _row(page, charger_id)
+    if not may_change(page, row):
+        raise NotFoundException
+    return row
+
+
+async def _edit_page(page: Page, row: Any, form: Entered, found: dict[str, str], status_code: int = 200) -> Response[str]:
+    return page.show(
+        "charger/edit.html",
+        status_code,
+        row=row,
+        name=name_of(row),
+        form=form,
+        problems=found,
+        places=await places_to_add(page),
+        models=CATALOGUE,
+    )
+
+
+@get("/chargers/{charger_id:int}/edit", may="admin")
+async def edit(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """What people say of a charger, and what else its admins may do with it."""
+    row = await _mine(page, charger_id)
+    form = Entered(
+        name=row.name,
+        serial=row.serial,
+        model=row.model,
+        vendor=row.vendor,
+        model_name=row.model_name,
+        location_id=row.location_id,
+    )
+    return await _edit_page(page, row, form, {})
+
+
+@post("/chargers/{charger_id:int}/edit", may="admin", status_code=200)
+async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[str]:
+    """Keep the changes, or show the form again with what is wrong."""
+    row, form = await _mine(page, charger_id), entered(data)
+    found = problems(page, form, await places_to_add(page))
+    if found or form.location_id is None:
+        return await _edit_page(page, row, form, found, 422)
+    if not may_add_charger(page.scope, form.location_id):
+        raise NotFoundException
+    what = Description(
+        name=form.name,
+        location_id=form.location_id,
+        serial=form.serial,
+        model=form.model,
+        vendor=form.vendor,
+        model_name=form.model_name,
+    )
+    try:
+        kept = await onboarding.describe(
+            page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, what=what,
+            now_ms=page.services.clock.now_ms(), by=page.person.name,
+        )  # fmt: skip
+    except UnknownLocationError:
+        kept = False
+    if not kept:
+        raise NotFoundException
+    return page.go(f"/chargers/{charger_id}", toast=page._("Saved."))
+
+
+@post("/chargers/{charger_id:int}/password", may="admin", status_code=200)
+async def password(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """A new password, shown once. The old one stops working at once, and an open connection ends."""
+    row = await _mine(page, charger_id)
+    services = page.services
+    made = await onboarding.new_password(
+        services.db, services.bus, services.charger_key, organisation_id=row.organisation_id, charger_id=charger_id,
+        now_ms=services.clock.now_ms(), by=page.person.name,
+    )  # fmt: skip
+    if made is None:
+        raise NotFoundException
+    return page.show("charger/added.html", **credentials(page, row, made), is_new=False)
+
+
+async def _set_disabled(page: Page, charger_id: int, disabled: bool) -> Response[str]:
+    row = await _mine(page, charger_id)
+    await onboarding.set_disabled(
+        page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, disabled=disabled,
+        now_ms=page.services.clock.now_ms(), by=page.person.name,
+    )  # fmt: skip
+    said = N_("%(charger)s is disabled.") if disabled else N_("%(charger)s is enabled: it may connect.")
+    return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=name_of(row)))
+
+
+@post("/chargers/{charger_id:int}/disable", may="admin", status_code=200)
+async def disable(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """Refuse its connections; an open one ends."""
+    return await _set_disabled(page, charger_id, True)
+
+
+@post("/chargers/{charger_id:int}/enable", may="admin", status_code=200)
+async def enable(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """Take its connections again."""
+    return await _set_disabled(page, charger_id, False)
+
+
+@get("/chargers/{charger_id:int}/delete", may="admin")
+async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """The confirmation of deleting."""
+    row = await _mine(page, charger_id)
+    return page.show("charger/delete.html", row=row, name=name_of(row))
+
+
+@post("/chargers/{charger_id:int}/delete", may="admin", status_code=200)
+async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
+    """Delete it. Its restarts and sessions stay in the history."""
+    row = await _mine(page, charger_id)
+    await onboarding.remove(page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id)
+    return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=name_of(row)))
+
+
+ROUTES = [charger, top, timeline_part, frames, edit, save, password, disable, enable, ask_delete, delete]
