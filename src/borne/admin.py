@@ -264,6 +264,46 @@ def add_chargers(
     _run(config, work)
 
 
+@admin.command("add-tag")
+@click.option("--tag", required=True, help="As the charger reads it (RFID number).")
+@click.option("--name", default="", help="Whose it is.")
+@click.option("--blocked", is_flag=True, help="Known, and refused.")
+@click.option("--organisation", help="By default the first one made.")
+@_with_config
+def add_tag(tag: str, name: str, blocked: bool, organisation: str | None, config: str | None) -> None:
+    """Let a tag charge at an organisation's chargers, or block it."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.store import tags
+
+        owner = await organisation_named(db, organisation)
+        async with db.transaction() as tx:
+            await tags.put(tx, owner.id, tag, name=name, blocked=blocked)
+        click.echo(f"{tag} is {'blocked' if blocked else 'accepted'} at {owner.name}")
+
+    _run(config, work)
+
+
+@admin.command("unknown-tags")
+@click.argument("answer", type=click.Choice(["accept", "refuse"]))
+@click.option("--organisation", help="By default the first one made.")
+@click.option("--location", help="By default the organisation's first one.")
+@_with_config
+def unknown_tags(answer: str, organisation: str | None, location: str | None, config: str | None) -> None:
+    """Say whether tags that the organisation does not know may charge at a location."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.store import organisations
+
+        owner = await organisation_named(db, organisation)
+        location_id = await location_named(db, owner.id, location)
+        async with db.transaction() as tx:
+            await organisations.accept_unknown_tags(tx, owner.id, location_id, answer == "accept")
+        click.echo(f"unknown tags: {answer}")
+
+    _run(config, work)
+
+
 @admin.command("outbox")
 @click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True)
 @_with_config
