@@ -66,12 +66,12 @@ LEARNT_FROM = 5
 
 def deadline_after_ms(model: Model, durations_ms: list[int], *, least_ms: int, most_ms: int) -> int:
     """How long a verdict may take: three times the 95th percentile of the model's last successes (five at least, else the
-    catalogue's figure), within the bounds; DC chargers get 15 minutes until learnt (and `most_ms` at most)."""
+    catalogue's figure), within the bounds; DC chargers get 15 minutes until learnt."""
     if len(durations_ms) >= LEARNT_FROM:
         ordered = sorted(durations_ms)
-        usual_ms = ordered[min(len(ordered) - 1, -(-95 * len(ordered) // 100) - 1)]
+        after_ms = DEADLINE_TIMES * ordered[min(len(ordered) - 1, -(-95 * len(ordered) // 100) - 1)]
     elif model.current == "DC":
-        return min(DC_UNLEARNT_MS, most_ms)
+        after_ms = DC_UNLEARNT_MS
     else:
-        usual_ms = model.usual_restart_ms
-    return max(least_ms, min(most_ms, DEADLINE_TIMES * usual_ms))
+        after_ms = DEADLINE_TIMES * model.usual_restart_ms
+    return max(least_ms, min(most_ms, after_ms))

@@ -179,12 +179,10 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
             return _end(state, fact, "not_sent", fact.reason)
         case RestartSent() if state.phase == "requested":
             return _sent(state, fact), ()
-        case RestartWritten() if fact.restart_id == state.id and state.written_ms is None:
+        case RestartWritten() if fact.restart_id == state.id and state.sent_ms is not None and state.written_ms is None:
             return _written(state, fact), ()
-        case RestartUnwritten() if fact.restart_id == state.id and state.written_ms is None and state.phase != "ended":
-            if state.booted_ms is not None:
-                return _end(state, fact, "not_sent", "booted_first")
-            return _end(state, fact, "failed", "never_written")
+        case RestartUnwritten() if fact.restart_id == state.id and state.sent_ms is not None and state.verdict is None:
+            return _unwritten(state, fact)
         case RestartAnswered() if fact.restart_id == state.id and state.sent_ms is not None:
             return _answered(state, fact)
         case LinkLost():
@@ -247,6 +245,14 @@ def _written(state: RestartState, fact: RestartWritten) -> RestartState:
     """The clock starts at the writing (until then it stood at the commit, should Borne end between the two)."""
     deadline_ms = fact.at_ms + state.deadline_after_ms if state.phase == "sent" else state.deadline_ms
     return replace(_noted(state, fact, "sent"), written_ms=fact.at_ms, deadline_ms=deadline_ms)
+
+
+def _unwritten(state: RestartState, fact: RestartUnwritten) -> Stepped:
+    if state.written_ms is not None:
+        return state, ()
+    if state.booted_ms is not None:
+        return _end(state, fact, "not_sent", "booted_first")
+    return _end(state, fact, "failed", "never_written")
 
 
 # ---- what the charger answers ------------------------------------------------------------------------------------
