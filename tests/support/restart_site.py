@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, update
 
 from borne.core.facts import (
@@ -21,6 +22,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
+from borne.core.restart import RestartState
 from borne.core.scope import Scope
 from borne.engine.apply import Engine
 from borne.engine.batches import Batches
@@ -64,7 +66,9 @@ class Site:
             plan="business",
         )
 
-    async def add_charger(self, name: str = "Quai 4", *, model: str = "commander-2", location_id: int | None = None) -> int:
+    async def add_charger(
+        self, name: str = "Quai 4", *, model: str = "commander-2", location_id: int | None = None
+    ) -> int:
         """A charger that has never connected."""
         location_id = location_id or self.lyon_id
         row = {
@@ -83,7 +87,9 @@ class Site:
 
     async def connect(self, charger_id: int, *, protocol: Any = "1.6", boots: bool = True, settle: bool = True) -> int:
         """Open a link; returns its epoch."""
-        opened = LinkOpened(charger_id=charger_id, at_ms=self.now_ms, protocol=protocol, address="10.0.0.9", incarnation=1)
+        opened = LinkOpened(
+            charger_id=charger_id, at_ms=self.now_ms, protocol=protocol, address="10.0.0.9", incarnation=1
+        )
         epoch = (await self.engine.apply(opened)).epoch
         assert epoch is not None
         if boots:
@@ -100,7 +106,15 @@ class Site:
         return charger_id
 
     async def boot(self, charger_id: int, epoch: int, reason: str | None = None) -> None:
-        fact = Booted(charger_id=charger_id, at_ms=self.now_ms, epoch=epoch, vendor="V", model="M", firmware="6.7.17", reason=reason)
+        fact = Booted(
+            charger_id=charger_id,
+            at_ms=self.now_ms,
+            epoch=epoch,
+            vendor="V",
+            model="M",
+            firmware="6.7.17",
+            reason=reason,
+        )
         await self.engine.apply(fact)
 
     async def status(self, charger_id: int, epoch: int, status: Any, *, evse: int = 1, connector: int = 1) -> None:
@@ -136,7 +150,12 @@ class Site:
             self.later(0.29)
             await self.engine.apply(
                 RestartAnswered(
-                    charger_id=charger_id, at_ms=self.now_ms, restart_id=due.restart_id, epoch=epoch, status=answer, code=code
+                    charger_id=charger_id,
+                    at_ms=self.now_ms,
+                    restart_id=due.restart_id,
+                    epoch=epoch,
+                    status=answer,
+                    code=code,
                 )
             )
         return due.restart_id
@@ -164,6 +183,20 @@ class Site:
         statement = select(jobs.c.payload).where(jobs.c.idempotency_key == str(batch_id))
         await self.batches.fill(await self.portal.db.value(statement))
 
+    async def add_history(self, charger_id: int, count: int) -> None:
+        """Made-up rows: withdrawn restarts, a minute apart."""
+        names = ("charger_id", "organisation_id", "location_id", "model", "person_name", "kind", "state", "phase", "is_open",
+                 "watches", "verdict", "reason", "requested_ms", "ended_ms")  # fmt: skip
+        rows = []
+        for number in range(count):
+            at_ms = self.now_ms + number * 60_000
+            state = RestartState(id=number, charger_id=charger_id, kind="soft", phase="ended", requested_ms=at_ms,
+                                 verdict="not_sent", reason="withdrawn", ended_ms=at_ms, watches=False)  # fmt: skip
+            rows.append((charger_id, self.organisation_id, self.lyon_id, "commander-2", f"P{number}", "soft",
+                         msgspec.json.encode(state).decode(), "ended", 0, 0, "not_sent", "withdrawn", at_ms, at_ms))  # fmt: skip
+        async with self.portal.db.transaction() as tx:
+            await tx.insert_many(restarts, names, rows)
+
     async def set_plan(self, plan: str) -> None:
         async with self.portal.db.transaction() as tx:
             await tx.run(update(organisations).where(organisations.c.id == self.organisation_id).values(plan=plan))
@@ -179,7 +212,9 @@ async def running_site(folder: Path) -> AsyncIterator[Site]:
     async with running_portal(folder) as portal:
         services = portal.services
         settings = RestartSettings(deadline_least_s=300, deadline_most_s=1200)
-        engine = Engine(services.db, services.bus, portal.clock, preparers=Sessions(portal.clock, lambda: 7).preparers())
+        engine = Engine(
+            services.db, services.bus, portal.clock, preparers=Sessions(portal.clock, lambda: 7).preparers()
+        )
         made = Restarts(engine, settings)
         batches = Batches(engine, made, settings)
         engine.after = batches.follow
