@@ -288,7 +288,7 @@ async def test_a_damaged_file_is_corrupt(tmp_path: Path) -> None:
 async def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="No such file or directory"):
         await SqliteDatabase(str(tmp_path / "none" / "a")).open()
-    with pytest.raises(Broken, match="Is a directory"):
+    with pytest.raises(Broken, match="is a folder"):
         await SqliteDatabase(str(tmp_path)).open()
     (tmp_path / "text").write_text("not a database at all, " * 99)
     with pytest.raises(Corrupt):
@@ -374,3 +374,16 @@ async def test_statements_made_for_one_page_are_forgotten(database: SqliteDataba
     del chosen, plain, statement
     gc.collect()
     assert [found() for found in gone] == [None] * 6
+
+
+async def test_opening_it_again_in_the_same_process_drops_no_lock(database: SqliteDatabase) -> None:
+    again = SqliteDatabase(str(database.path))
+    async with database.transaction() as tx:
+        await tx.insert_many(readings, READING, rows(1, 1))
+        await again.open()
+        other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+        arguments = [sys.executable, "-c", other, str(database.path)]
+        refused = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True, timeout=60)
+        assert "database is locked" in refused.stderr
+    await again.close()
+    assert await database.value(COUNT) == 1

@@ -369,9 +369,15 @@ def _names(cursor: sqlite3.Cursor) -> list[str]:
 
 
 def make_private(path: Path) -> None:
-    """Create the file readable by its owner only; SQLite gives its companions the same rights."""
+    """Create the file readable by its owner only; SQLite gives its companions the same rights.
+
+    One that exists is never opened here: closing it would drop the locks that SQLite holds on it in this process.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise Broken(f"the database {path} cannot be opened: it is a folder") from None
     except OSError as error:
         raise Broken(f"the database {path} cannot be opened: {error.strerror}") from error
 
