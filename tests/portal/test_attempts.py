@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from borne.gateway.security import REASONS
 from borne.portal.attempts import WHY
 from tests.support.portal import START_MS, log_in, running_portal
 
@@ -46,3 +47,7 @@ async def test_no_more_than_a_thousand_are_shown(tmp_path: Path) -> None:
         await log_in(browser, "op@demo.test")
         page = (await browser.get("/installation/attempts")).text
         assert page.count("<code>CP-") == 1_000
+
+
+def test_every_reason_of_the_gateway_has_its_words() -> None:
+    assert set(REASONS) == set(WHY)

@@ -16,11 +16,13 @@ WHY = {
     "password": N_("The password is wrong"),
     "no_password": N_("No password was sent"),
     "subprotocol": N_("No OCPP version that Borne speaks was offered"),
+    "no_subprotocol": N_("No OCPP version was named; it was accepted as 1.6J"),
     "disabled": N_("The charger is disabled"),
-    "limit": N_("Too many attempts from there"),
+    "certificate": N_("Its certificate was not accepted"),
     "origin": N_("It came from a web page"),
-    "method": N_("It was no WebSocket request"),
-    "tls": N_("The encryption could not be agreed on"),
+    "limit": N_("Too many attempts from there"),
+    "busy": N_("Borne was busy: it was told to come back"),
+    "not_websocket": N_("It was no WebSocket request"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import cache
 from typing import Any
 
 from litestar.config.csrf import CSRFConfig
@@ -109,7 +110,12 @@ def _is_trusted(address: str, networks: tuple[str, ...]) -> bool:
     if not _is_address(address):
         return False
     ip = ipaddress.ip_address(address)
-    return any(ip in ipaddress.ip_network(network, strict=False) for network in networks)
+    return any(ip in network for network in _parsed(networks))
+
+
+@cache
+def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def local_path(asked: str | None, otherwise: str = "/") -> str:

@@ -28,7 +28,7 @@ class Attempt(Protocol):
     def identity(self) -> str: ...
     @property
     def reason(self) -> str:
-        """A word: path, identity, password, no_password, subprotocol, disabled, limit, …"""
+        """A word: path, identity, password, … (`portal.attempts.WHY` says each in a sentence)."""
         ...
 
 
