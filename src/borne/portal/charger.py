@@ -89,7 +89,7 @@ async def top_context(page: Page, row: Any) -> dict[str, Any]:
         "row": row,
         "name": name_of(row),
         "wheel": await _wheel(page, row, state, story),
-        "connectors": [_connector(page, one) for one in state.connectors if one.evse or one.connector],
+        "connectors": _connectors(page, state),
         "facts": _facts(page, row, state),
         "restart_icon": restart_view.restart_icon(page.scope, row, page.language),
         "told": story,
@@ -139,10 +139,16 @@ def _what_it_means(page: Page, row: Any, state: ChargerState) -> str:
     return ""
 
 
-def _connector(page: Page, one: Connector) -> ConnectorLine:
-    look = connector_look(one.status, page.language)
-    number = str(one.connector or one.evse) if one.evse in (0, one.connector) else f"{one.evse}.{one.connector}"
-    return ConnectorLine(page._("Connector %(number)s", number=number), look, one.since_ms, _said(one))
+def _connectors(page: Page, state: ChargerState) -> list[ConnectorLine]:
+    """The connectors, numbered as on the charger: by EVSE where each has one plug, else EVSE and plug."""
+    shown = [one for one in state.connectors if one.evse or one.connector]
+    plain = len({one.evse or one.connector for one in shown}) == len(shown)
+    found = []
+    for one in shown:
+        number = str(one.evse or one.connector) if plain else f"{one.evse}.{one.connector}"
+        look = connector_look(one.status, page.language)
+        found.append(ConnectorLine(page._("Connector %(number)s", number=number), look, one.since_ms, _said(one)))
+    return found
 
 
 def _said(one: Connector) -> str:

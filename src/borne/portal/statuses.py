@@ -53,14 +53,10 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "status": (N_("Connector %(where)s: %(status)s"), ""),
     "firmware": (N_("Firmware update: %(status)s"), "waiting"),
     "odd_connector": (N_("Named a connector that cannot be: %(where)s"), "locked"),
-    "restart_sent": (N_("Restart sent"), "waiting"),
-    "restart_answered": (N_("Answered the restart: %(status)s"), "waiting"),
     "restart_ended": (N_("Restart: %(verdict)s"), ""),
-    "restart_withdrawn": (N_("Restart withdrawn"), "gone"),
     "restart_upgraded": (N_("It came back: the verdict on the restart was raised"), "ready"),
     "restart_requested": (N_("Restart requested by %(by)s"), "waiting"),
     "edited": (N_("Details changed by %(by)s"), "gone"),
-    "moved": (N_("Moved to %(to)s by %(by)s"), "gone"),
     "secret_changed": (N_("New password made by %(by)s"), "locked"),
     "disabled": (N_("Disabled by %(by)s"), "locked"),
     "enabled": (N_("Enabled by %(by)s"), "ready"),
@@ -109,7 +105,7 @@ def event_line(kind: str, at_ms: int, details: Details, language: Language, form
     say = translations(language).gettext
     words, css = _EVENTS.get(kind, (kind.replace("_", " ").replace("%", "%%"), "gone"))
     values = {"where": _where(details), "status": str(details.get("status") or ""), "by": str(details.get("by") or "–"),
-              "to": str(details.get("to") or "–"), "verdict": ""}  # fmt: skip
+              "verdict": ""}  # fmt: skip
     if kind == "status":
         look = connector_look(values["status"], language)
         values["status"], css = look.word, look.css
@@ -123,7 +119,7 @@ def event_line(kind: str, at_ms: int, details: Details, language: Language, form
 
 def _where(details: Details) -> str:
     evse, connector = details.get("evse"), details.get("connector")
-    return str(connector) if evse in (connector, None, 0) else f"{evse}.{connector}"
+    return str(evse or connector) if connector in (evse, 1, 0, None) or not evse else f"{evse}.{connector}"
 
 
 def _evidence(kind: str, details: Details, language: Language, formats: Formats) -> str:

@@ -1,12 +1,10 @@
 // The page of one charger: the wheel counts, and the frames are fetched when somebody opens them.
-const UNITS = [[86_400, "day"], [3_600, "hour"], [60, "minute"]];
-const locale = document.body.dataset.language === "fr" ? "fr" : "en-GB";
+const DAY = document.body.dataset.language === "fr" ? "j" : "d";
 let skewMs = 0;
 
 function amount(seconds) {
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  const [size, unit] = UNITS.find(([size]) => seconds >= size);
-  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: unit === "day" ? "narrow" : "short" }).format(Math.floor(seconds / size));
+  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} ${DAY}`;
 }
 
 function count() {
