@@ -272,7 +272,8 @@ async def test_story_tells_each_step_and_then_the_verdict(site: Site, camille: A
     text = (await camille.get(f"/restarts/{restart_id}/panel")).text
     titles = re.findall(r"<li class=\"(\w+)[^>]*><span><b>([^<]+)</b>", text)
     assert titles == [
-        ("done", "Requested"), ("done", "Sent"), ("done", "Accepted"), ("done", "Left"), ("now", "Back and booted"), ("next", "Ready"),
+        ("done", "Requested"), ("done", "Sent"), ("done", "Accepted"), ("done", "Left"), ("now", "Back and booted"),
+        ("next", "Ready"),
     ]  # fmt: skip
     assert "+0.31 s" in text
     assert "connection cut without a goodbye" in text
