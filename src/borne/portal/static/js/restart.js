@@ -3,6 +3,7 @@
 
 const modal = () => document.querySelector("dialog.restart-modal");
 let opener = null;
+let inModal = false; // the step of history that the modal made is still ahead of Back
 
 // ---- the modal: native <dialog>; Cancel, a click outside, Esc and Back send nothing ----
 
@@ -11,6 +12,7 @@ function show(dialog) {
   dialog.showModal();
   (dialog.querySelector("[data-first]") ?? dialog.querySelector("h2"))?.focus();
   if (!history.state?.restartModal) history.pushState({ ...history.state, restartModal: true }, "");
+  inModal = true;
   if (!("closedBy" in HTMLDialogElement.prototype)) closeOutside(dialog);
   dialog.addEventListener("close", () => gone(dialog), { once: true });
 }
@@ -28,14 +30,32 @@ function closeOutside(dialog) {
 
 function gone(dialog) {
   dialog.remove();
-  // The icon may have been drawn anew meanwhile: its id is what stays.
-  const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
-  (back || document.querySelector("main h1, main"))?.focus?.();
-  opener = null;
-  if (history.state?.restartModal) history.back();
+  giveFocusBack();
+  if (history.state?.restartModal) {
+    // Going back may move the focus once more, after the event that is heard here.
+    window.navigation?.addEventListener("navigatesuccess", giveFocusBack, { once: true });
+    history.back();
+  }
 }
 
-addEventListener("popstate", () => modal()?.close());
+function giveFocusBack() {
+  // The icon may have been drawn anew meanwhile: its id is what stays.
+  const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
+  if (!modal()) (back || document.querySelector("main h1, main"))?.focus?.({ preventScroll: true });
+}
+
+// Back closes the modal and nothing else: the page behind it is still there, htmx need not restore it.
+let ownStep = false;
+if (history.state?.restartModal) history.replaceState({ ...history.state, restartModal: false }, ""); // after a reload
+addEventListener("popstate", () => {
+  if (!inModal) return;
+  inModal = false;
+  ownStep = true;
+  setTimeout(() => { ownStep = false; }, 300);
+  window.navigation?.addEventListener("navigatesuccess", giveFocusBack, { once: true });
+  modal()?.close();
+});
+document.addEventListener("htmx:before:history:restore", (event) => { if (ownStep) event.preventDefault(); });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-cancel]") && modal()) {
@@ -46,21 +66,35 @@ document.addEventListener("click", (event) => {
 
 // ---- OKAY: one click is enough; the key in the form makes a second one the same restart ----
 
+const SENDING_MS = 20_000; // an answer that never came may be asked for again: same key
 document.addEventListener("submit", (event) => {
-  const button = event.target.closest?.("[data-restart-form]")?.querySelector("[data-okay]");
-  if (!button) return;
-  if (button.disabled) event.preventDefault();
-  setTimeout(() => { button.disabled = true; });
-  setTimeout(() => { button.disabled = false; }, 8000); // an answer that never came may be asked for again: same key
+  const form = event.target.closest?.("[data-restart-form]");
+  if (!form) return;
+  if (form.dataset.sending) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return;
+  }
+  form.dataset.sending = "1";
+  form.querySelector("[data-okay]")?.setAttribute("aria-busy", "true");
+  setTimeout(() => ready(form), SENDING_MS);
 }, true);
+
+addEventListener("pageshow", () => { for (const form of document.querySelectorAll("[data-sending]")) ready(form); });
+
+function ready(form) {
+  delete form.dataset.sending;
+  form.querySelector("[data-okay]")?.removeAttribute("aria-busy");
+}
 
 for (const failure of ["htmx:error", "htmx:response:error"]) {
   document.addEventListener(failure, (event) => {
-    const note = event.target.closest?.("[data-restart-form]")?.querySelector("[data-problem]");
+    const form = event.target.closest?.("[data-restart-form]");
+    if (form) ready(form);
+    const note = form?.querySelector("[data-problem]");
     if (!note) return;
     note.querySelector("p").textContent = note.dataset.problem;
     note.hidden = false;
-    note.closest("form").querySelector("[data-okay]").disabled = false;
   });
 }
 
