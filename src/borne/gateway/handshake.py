@@ -66,17 +66,23 @@ def hide_secret(raw: bytes) -> str:
     return b"/".join(parts).decode("ascii", "backslashreplace").encode("unicode_escape").decode()[:200]
 
 
-def read_basic(header: str | None) -> tuple[str, str] | None:
-    """(user, password) of an Authorization header; None when there is none that can be read."""
+def read_basic(header: str | None, identity: str) -> tuple[str, str] | None:
+    """(user, password) of an Authorization header; None when there is none that can be read.
+
+    A user name ends at the first colon, unless it is the identity, which may hold colons of its own.
+    """
     if header is None:
         return None
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, colon, password = base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
+        text = base64.b64decode(token.strip(), validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
+    if text.startswith(identity + ":"):
+        return identity, text[len(identity) + 1 :]
+    user, colon, password = text.partition(":")
     return (user, password) if colon else None
 
 

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from borne.core.facts import (
     AnswerStatus,
     BootTriggered,
@@ -43,7 +45,9 @@ CLOSE_INTERNAL = 1011
 CLOSE_TRY_LATER = 1013
 # The usual talk, in which no secret has a place: not searched for one before it is recorded.
 NO_SECRETS = frozenset(("Heartbeat", "MeterValues", "StatusNotification"))
-SILENCE_SLACK_S = 0.25  # the wheel's tick: two periods are two periods, not two and a bit
+SILENCE_SLACK_S = (
+    0.25  # the wheel's tick, and a tenth of a period at most: two periods are two periods, not two and a bit
+)
 
 Security = Literal["none", "tls", "mutual_tls"]
 State = Literal["waiting", "opening", "open", "gone"]
@@ -170,13 +174,15 @@ class Link:
         was, self.state = self.state, "gone"
         count(self.hub.counts.closed, how)
         if was != "waiting":
+            now_ms = self.hub.clock.now_ms()
             self.loss = LinkLost(
                 charger_id=self.charger.charger_id,
-                at_ms=self.hub.clock.now_ms(),
+                at_ms=now_ms,
                 epoch=self.epoch,
                 how=how,
                 ours=ours,
                 close_code=code,
+                last_sign_ms=now_ms - int((self.hub.loop.time() - self.sign_s) * 1000),
             )
             if self.epoch:
                 self._submit_loss()
@@ -186,16 +192,7 @@ class Link:
     def _submit_loss(self) -> None:
         loss, self.loss = self.loss, None
         if loss is not None:
-            if not loss.epoch:
-                loss = LinkLost(
-                    charger_id=loss.charger_id,
-                    at_ms=loss.at_ms,
-                    epoch=self.epoch,
-                    how=loss.how,
-                    ours=loss.ours,
-                    close_code=loss.close_code,
-                )
-            self.hub.tell(loss)
+            self.hub.tell(loss if loss.epoch else replace(loss, epoch=self.epoch))
         self.hub.on_loss_told(self)
 
     # ---- what comes in
@@ -535,7 +532,7 @@ class Link:
         if self._paused:
             self.sign_s = now_s
         ping_s, quiet_s = self.ping_s, now_s - self.sign_s
-        if quiet_s >= 2 * ping_s - SILENCE_SLACK_S:
+        if quiet_s >= 2 * ping_s - min(SILENCE_SLACK_S, ping_s / 10):
             self._end("silent", ours=False)
             self.transport.abort()
             return None
@@ -554,7 +551,8 @@ class Link:
         return self._tick_s
 
     def _next_tick_s(self, now_s: float) -> float:
-        next_s = self.sign_s + self.ping_s * (2 if self._pinged else 1) - (SILENCE_SLACK_S if self._pinged else 0)
+        ping_s = self.ping_s
+        next_s = self.sign_s + (2 * ping_s - min(SILENCE_SLACK_S, ping_s / 10) if self._pinged else ping_s)
         if not self.settled:
             next_s = min(next_s, self._settle_at_s)
         if self.talk.asked is not None:

@@ -123,7 +123,7 @@ class Gateway:
         """(why the charger is refused, "" when it is who it says; how its link is protected)."""
         name = door.certificate_name()
         security: Security = "tls" if door.is_secure else "none"
-        basic = handshake.read_basic(header)
+        basic = handshake.read_basic(header, asked.identity)
         user, password = basic or ("", None)
         secret = asked.secret if asked.secret is not None else password
         fits = self.directory.is_secret_of(entry, secret)  # always looked at: unknown chargers must take as long
