@@ -102,7 +102,9 @@ def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
         csrf_config=csrf_config(services.settings),
         exception_handlers=errors.HANDLERS,
         before_send=[add_headers(services.settings)],
-        state=State({"frame": frame, "access": access, "limits": Limits(services.clock.now_ms)}),
+        state=State(
+            {"frame": frame, "access": access, "limits": Limits(services.clock.now_ms), "live": live.Live(services.bus)}
+        ),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=BODY_BOUND_BYTES,

@@ -29,6 +29,7 @@ from borne.store import charger_list, events
 from borne.store.chargers import Description, UnknownLocationError
 
 TIMELINE_LINES = 20
+TIMELINE_MOST = 300  # lines that a page left open gathers
 FRAMES_SHOWN = 100
 FRAME_BOUND = 20_000
 TELL_RESTART_MS = 86_400_000  # how long the story of an ended restart stays in full
@@ -182,9 +183,22 @@ async def timeline(page: Page, charger_id: int, before_id: int | None) -> dict[s
     found = await events.of_charger(
         db, organisation_id, charger_id, before_id=before_id or events.NEWEST, limit=TIMELINE_LINES + 1
     )
-    lines = [_event(page, row) for row in found[:TIMELINE_LINES]]
-    more = found[TIMELINE_LINES - 1].id if len(found) > TIMELINE_LINES else None
-    return {"lines": lines, "older_than": more, "charger_id": charger_id, "is_first": before_id is None}
+    shown = found[:TIMELINE_LINES]
+    return {
+        "lines": [_event(page, row) for row in shown],
+        "oldest": shown[-1].id if shown else 0,
+        "older_than": shown[-1].id if len(found) > TIMELINE_LINES else None,
+        "charger_id": charger_id,
+        "is_first": before_id is None,
+    }
+
+
+async def timeline_since(page: Page, charger_id: int, oldest: int) -> dict[str, Any]:
+    """The lines from an id on: what the newest page becomes when there is more, so that nothing of it is pushed out."""
+    db, organisation_id = page.services.db, page.scope.organisation_id
+    found = await events.of_charger(db, organisation_id, charger_id, limit=TIMELINE_MOST)
+    lines = [_event(page, row) for row in found if row.id >= oldest]
+    return {"lines": lines, "oldest": oldest or (found[-1].id if found else 0), "charger_id": charger_id, "is_first": True}
 
 
 def _event(page: Page, row: Any) -> EventLine:
@@ -215,11 +229,14 @@ async def top(page: Page, charger_id: FromPath[int]) -> Response[str]:
 
 
 @get("/chargers/{charger_id:int}/timeline", may="member")
-async def timeline_part(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
-    """The newest lines, or those older than `before`."""
+async def timeline_part(
+    page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None, oldest: FromQuery[int] = 0
+) -> Response[str]:
+    """The lines older than `before`, or the newest ones back to `oldest`."""
     await _row(page, charger_id)
-    template = "charger/timeline.html" if before is None else "charger/timeline_more.html"
-    return page.part(template, **await timeline(page, charger_id, before))
+    if before is not None:
+        return page.part("charger/timeline_older.html", **await timeline(page, charger_id, before))
+    return page.part("charger/timeline_newest.html", **await timeline_since(page, charger_id, oldest))
 
 
 @get("/chargers/{charger_id:int}/frames", may="member")

@@ -172,11 +172,8 @@ def _now_ms() -> int:
 
 
 def live_of(request: AnyRequest) -> Live:
-    """The streams of an app, made at the first use."""
-    state = request.app.state
-    if not hasattr(state, "live"):
-        state.live = Live(cast(Any, state.frame).services.bus)
-    return cast(Live, state.live)
+    """The streams of an app."""
+    return cast(Live, request.app.state.live)
 
 
 def close_streams(app: Any) -> None:

@@ -14,7 +14,7 @@ function keep() {
 
 function draw() {
   if (!bar || !list()) return;
-  const { filter, total, selectAll } = list().dataset;
+  const { filter, total, allWords } = list().dataset;
   if (allOf !== null && allOf !== filter) allOf = null;
   for (const box of boxes()) box.checked = !box.disabled && (allOf !== null || chosen.has(box.value));
   const count = allOf !== null ? Number(total) : chosen.size;
@@ -23,7 +23,7 @@ function draw() {
   const shown = bar.querySelector("[data-selected]");
   if (shown.textContent !== words) shown.textContent = words;
   const all = bar.querySelector("[data-select-all]");
-  all.textContent = selectAll;
+  all.textContent = allWords;
   all.hidden = allOf !== null || Number(total) <= count || !pageIsChosen();
   const head = document.querySelector("[data-tick-page]");
   if (head) {
