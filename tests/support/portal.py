@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from argon2 import PasswordHasher
 from litestar import Litestar
+from sqlalchemy import create_engine
 
 from borne.bus.memory import MemoryBus
 from borne.engine.passwords import Passwords
@@ -18,7 +21,7 @@ from borne.portal.app import create_app
 from borne.portal.services import PortalSettings, Services
 from borne.store import organisations, people
 from borne.store.db import Database, create_database
-from borne.store.schema import assignments, membership_locations
+from borne.store.schema import assignments, membership_locations, metadata
 
 PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -128,14 +131,18 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
 
 
 async def prepare(folder: Path) -> None:
-    """Make the tables."""
-    from sqlalchemy import create_engine
+    """Make the tables: in a copy of an empty database that each process makes once."""
+    (folder / "portal.sqlite3").write_bytes(_empty_database())
 
-    from borne.store.schema import metadata
 
-    engine = create_engine(f"sqlite:///{folder / 'portal.sqlite3'}")
-    metadata.create_all(engine)
-    engine.dispose()
+@cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.sqlite3"
+        engine = create_engine(f"sqlite:///{file}")
+        metadata.create_all(engine)
+        engine.dispose()
+        return file.read_bytes()
 
 
 async def csrf(client: httpx.AsyncClient, path: str = "/login") -> str:

@@ -112,11 +112,7 @@ async def log_out(page: Page) -> Response[str]:
     async with page.services.db.transaction() as tx:
         await logins.end(tx, page.person.token_hash)
     access_of(page.request).changed(page.person.person_id)
-    answer = page.go(
-        "/login", toast=page._("You are logged out."), cookies=[login_cookie(page.services.settings, "", 0)]
-    )
-    answer.headers["clear-site-data"] = '"cache"'
-    return answer
+    return page.go("/login", toast=page._("You are logged out."), cookies=[login_cookie(page.services.settings, "", 0)])
 
 
 # ---- forgotten password

@@ -100,6 +100,7 @@ _drop_resets = delete(password_resets).where(
 _ended = select(logins.c.token_hash).where(logins.c.expires_ms < bindparam("before_ms")).limit(bindparam("most"))
 _prune = delete(logins).where(logins.c.token_hash.in_(_ended))
 
+
 async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
     """The login and its person: person_id, organisation_id, created_ms, seen_ms, expires_ms, name, email, language,
     operates_installation; None when it ended, expired, or the person is disabled."""
