@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -172,7 +172,7 @@ class CrashingServer:
             incarnation=self.engine.incarnation,
             rng=self._rng,
             loop=self._loop,
-            tick_s=0.5,
+            tick_s=1.0,
         )
         directory = Directory(KEY, links.remove)
         follower = Follower(directory, self.db, self.bus, self.clock, settings.directory_poll_s)
@@ -202,13 +202,9 @@ class CrashingServer:
         await self.engine.stop()
         await self.db.close()
 
-    def run(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something inside the process: a person's click."""
-
-        async def inside() -> Any:
-            return await work
-
-        return self.process.spawn(inside())
+        return self.process.spawn(work)
 
     def kill(self) -> None:
         """End at this very instant."""

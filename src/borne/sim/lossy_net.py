@@ -250,6 +250,11 @@ class Wire:
         believed = self.charger.lost is None and not self.charger.frozen and not self.closed_by_server
         return believed and not (self.to_server.is_cut or self.to_charger.is_cut or self.process.dead)
 
+    @property
+    def proxy_answers(self) -> bool:
+        """The charger is cut off, but something before it keeps the server's end alive."""
+        return self._behind_proxy and not (self.closed_by_server or self.to_charger.is_cut or self.process.dead)
+
     def lag(self, latency_s: float) -> None:
         """From now on everything takes this long."""
         self.to_server.latency_s = self.to_charger.latency_s = latency_s

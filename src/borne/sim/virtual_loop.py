@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import inspect
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
@@ -49,6 +50,9 @@ class Process:
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             asyncio._unregister_task(task)  # type: ignore[attr-defined]  # nobody shall wait for its end
+            work = task.get_coro()
+            if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:  # type: ignore[arg-type]
+                work.close()  # type: ignore[union-attr]  # it had not begun
         self._loop.drop(self)
 
 
