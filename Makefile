@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast lint format bench translations lock clean dev
+.PHONY: help demo test test-fast lint format bench docs translations lock clean dev
 
 BIN := .venv/bin
 # A database other than the demo's own SQLite file: make demo DATABASE_URL=postgresql://…
@@ -41,6 +41,9 @@ format: dev ## put the code into its form
 
 bench: dev ## measure speed and memory beside an obvious server
 	@$(BIN)/python -m bench $(ARGS)
+
+docs: dev ## draw the states of a restart anew from the code
+	@$(BIN)/python scripts/state_diagram.py
 
 translations: dev ## collect the words for people and merge them into each language
 	@mkdir -p build

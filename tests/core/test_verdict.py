@@ -25,6 +25,14 @@ def test_a_boot_on_its_way_while_the_reset_was_written_proves_nothing_by_itself(
     assert restart.answered(0.01).wakes(heard_s=DEADLINE_S).word != "succeeded"
 
 
+def test_a_boot_that_names_the_reset_counts_where_borne_ended_before_it_could_record_the_writing() -> None:
+    def crashed() -> Tale:
+        return Tale().sent(-0.01).returned(60, down_from_s=0.01).opened(70)
+
+    assert crashed().booted(71, reason="RemoteReset").verdict == ("succeeded", "boot_reason")
+    assert crashed().booted(71, reason="PowerUp").wakes(heard_s=DEADLINE_S).word == "unknown"
+
+
 def test_a_loss_before_the_writing_means_that_it_was_never_written() -> None:
     restart = Tale().sent(-1).lost(-0.5).unwritten()
     assert restart.verdict == ("failed", "never_written")
@@ -355,7 +363,8 @@ def test_a_session_that_never_ends_makes_it_unknown_after_a_day() -> None:
 
 
 def test_a_short_absence_during_the_session_leaves_it_scheduled() -> None:
-    restart = scheduled().lost(HOUR_S).opened(HOUR_S + 20)
+    restart = tale(charging=True, plain_reconnects_boot=None).answered(0.01, "scheduled")
+    restart.lost(HOUR_S).opened(HOUR_S + 20)
     assert restart.state.phase == "scheduled"
     restart.session_ended(2 * HOUR_S).lost(2 * HOUR_S + 3, epoch=2).opened(2 * HOUR_S + 20, epoch=3)
     assert restart.booted(2 * HOUR_S + 21, epoch=3).word == "succeeded"
