@@ -38,6 +38,7 @@ from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.signs import flush_signs
 from borne.portal.app import create_app
+from borne.portal.live import close_streams
 from borne.portal.services import PortalSettings, Services
 from borne.settings import Settings, SettingsError
 from borne.store import chargers, people
@@ -174,8 +175,9 @@ class Server:
 
     async def _start_portal(self, exits: contextlib.AsyncExitStack, sock: socket.socket) -> None:
         portal = self.settings.portal
+        app = create_app(self._services())
         config = uvicorn.Config(
-            create_app(self._services()),
+            app,
             lifespan="on",
             ws="none",
             log_config=None,
@@ -190,6 +192,7 @@ class Server:
         task = asyncio.create_task(self._web.serve(sockets=[sock]), name="portal")
         task.add_done_callback(self._portal_ended)
         exits.push_async_callback(self._stop_portal, task)
+        exits.callback(close_streams, app)  # first: uvicorn waits for open answers, and streams never end by themselves
         while not self._web.started and not task.done():
             await asyncio.sleep(0.01)
 
