@@ -132,11 +132,11 @@ def _evidence(kind: str, details: Details, language: Language, formats: Formats)
         parts = [leaving_word(str(details.get("how")), language)]
         lasted_ms = details.get("lasted_ms")
         if isinstance(lasted_ms, int):
-            parts.append(say("after %(duration)s") % {"duration": formats.duration(lasted_ms)})
+            parts.append(say(N_("after %(duration)s")) % {"duration": formats.duration(lasted_ms)})
     elif kind == "booted":
         parts = [str(details[name]) for name in ("firmware", "reason") if details.get(name)]
         if details.get("solicited"):
-            parts.append(say("Borne had asked for it"))
+            parts.append(say(N_("Borne had asked for it")))
     elif kind in _EVENTS:
         parts = [str(details[name]) for name in ("error", "code", "text", "names") if details.get(name)]
     else:
