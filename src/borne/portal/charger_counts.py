@@ -16,6 +16,7 @@ from borne.store.charger_list import Counts, Place
 from borne.store.db import Reader
 
 KEPT_S = 1.0
+RENEWED_S = 0.5  # asked for after this it is counted anew in the background, so that who keeps asking never waits
 BOUND = 200
 
 
@@ -26,31 +27,47 @@ class Overview(msgspec.Struct, frozen=True):
     places: list[Place]
 
 
+class _Kept:
+    """The newest overview of a scope, and the count under way, if there is one."""
+
+    def __init__(self) -> None:
+        self.overview: Overview | None = None
+        self.counted_s = 0.0
+        self.task: asyncio.Task[Overview] | None = None
+
+
 class Overviews:
     """The newest overview of each scope; one count of a scope at a time."""
 
     def __init__(self, db: Reader) -> None:
         self._db = db
-        self._kept: OrderedDict[Any, tuple[float, asyncio.Task[Overview]]] = OrderedDict()
+        self._kept: OrderedDict[Any, _Kept] = OrderedDict()
 
     async def of(self, scope: Scope) -> Overview:
         """The scope's overview, a second old at most."""
         key = (scope.organisation_id, scope.location_ids, scope.charger_ids)
-        now_s = time.monotonic()
-        known = self._kept.get(key)
-        if known is None or known[0] + KEPT_S < now_s or (known[1].done() and known[1].exception() is not None):
-            known = (now_s, asyncio.create_task(self._count(scope)))
-            self._kept[key] = known
-            self._kept.move_to_end(key)
-            while len(self._kept) > BOUND:
-                self._kept.popitem(last=False)
-        return await asyncio.shield(known[1])
+        kept = self._kept.setdefault(key, _Kept())
+        self._kept.move_to_end(key)
+        while len(self._kept) > BOUND:
+            self._kept.popitem(last=False)
+        age_s = time.monotonic() - kept.counted_s
+        if kept.task is None and (kept.overview is None or age_s > RENEWED_S):
+            kept.task = asyncio.create_task(self._count(scope, kept))
+        if kept.overview is not None and age_s <= KEPT_S:
+            return kept.overview
+        assert kept.task is not None
+        return await asyncio.shield(kept.task)
 
-    async def _count(self, scope: Scope) -> Overview:
-        counts, places = await asyncio.gather(
-            charger_list.counts(self._db, scope), charger_list.places(self._db, scope)
-        )
-        return Overview(counts, places)
+    async def _count(self, scope: Scope, kept: _Kept) -> Overview:
+        begun_s = time.monotonic()
+        try:
+            counts, places = await asyncio.gather(
+                charger_list.counts(self._db, scope), charger_list.places(self._db, scope)
+            )
+            kept.overview, kept.counted_s = Overview(counts, places), begun_s
+            return kept.overview
+        finally:
+            kept.task = None
 
 
 async def overview(page: Page) -> Overview:
