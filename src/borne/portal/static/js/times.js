@@ -2,7 +2,9 @@
 const SECOND_MS = 1000, MINUTE_MS = 60_000, HOUR_MS = 3_600_000, DAY_MS = 86_400_000;
 const NOW_MS = 5 * SECOND_MS;
 const TICK_MS = 5 * SECOND_MS;
-const locale = document.body.dataset.language === "fr" ? "fr" : "en-GB";
+const words = document.body.dataset; // ago, ahead, now: in the page's language, as formats.py says them
+const skewMs = Number(words.atMs) - Date.now(); // by the server's clock: a wrong one in the browser shows nothing wrong
+const locale = words.language === "fr" ? "fr" : "en-GB";
 
 const formats = {
   clock: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
@@ -10,24 +12,20 @@ const formats = {
   old: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
   title: new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" }),
 };
-const units = Object.fromEntries(["second", "minute", "hour"].map((unit) =>
-  [unit, new Intl.RelativeTimeFormat(locale, { numeric: "always", style: locale === "fr" ? "short" : "narrow" })]));
-const now = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(0, "second");
 
 function relative(deltaMs) {
   const distance = Math.abs(deltaMs);
-  if (distance < NOW_MS) return now;
-  const [unit, size] = distance < MINUTE_MS ? ["second", SECOND_MS] : distance < HOUR_MS ? ["minute", MINUTE_MS] : ["hour", HOUR_MS];
-  const amount = Math.floor(distance / size) * Math.sign(deltaMs);
-  const words = units[unit].format(-amount, unit);
-  return locale === "fr" ? words : words.replace(/(\d)(s|min|h|hr)\b/, "$1 $2").replace(/\bhr\b/, "h");
+  if (distance < NOW_MS) return words.now;
+  const [unit, size] = distance < MINUTE_MS ? ["s", SECOND_MS] : distance < HOUR_MS ? ["min", MINUTE_MS] : ["h", HOUR_MS];
+  const amount = `${Math.floor(distance / size)}\u00a0${unit}`;
+  return (deltaMs > 0 ? words.ago : words.ahead).replace("…", amount);
 }
 
 function text(element) {
   const at = new Date(element.dateTime);
   const kind = element.dataset.time;
   if (kind !== "when") return formats[kind].format(at);
-  const deltaMs = Date.now() - at.getTime();
+  const deltaMs = Date.now() + skewMs - at.getTime();
   return Math.abs(deltaMs) < DAY_MS ? relative(deltaMs) : formats.old.format(at);
 }
 
