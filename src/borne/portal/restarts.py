@@ -175,7 +175,7 @@ async def _usuals(page: Page, charger: Any | None) -> list[tuple[str, str, str]]
     if charger is not None:
         models = [charger.model]
     else:
-        models = list(await restart_list.restart_models(page.services.db, page.scope))[:MODELS_SHOWN]
+        models = await restart_list.restart_models(page.services.db, page.scope, MODELS_SHOWN)
     found = []
     for model in models:
         usual = await usual_restart(page.services.db, page.scope.organisation_id, model)

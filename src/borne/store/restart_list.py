@@ -100,14 +100,31 @@ def _filtered(statement: Select[Any], wanted: RestartFilter) -> Select[Any]:
         if value is not None:
             statement = statement.where(column == value)
     if wanted.outcome == "open":
-        statement = statement.where(restarts.c.is_open == 1)
+        statement = statement.where(restarts.c.verdict.is_(None))
     elif wanted.outcome is not None:
         statement = statement.where(restarts.c.verdict == wanted.outcome)
-    if wanted.from_ms is not None:
-        statement = statement.where(restarts.c.requested_ms >= wanted.from_ms)
-    if wanted.to_ms is not None:
-        statement = statement.where(restarts.c.requested_ms < wanted.to_ms)
     return statement
+
+
+def _period(wanted: RestartFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.from_ms is not None:
+        found.append(restarts.c.requested_ms >= wanted.from_ms)
+    if wanted.to_ms is not None:
+        found.append(restarts.c.requested_ms < wanted.to_ms)
+    return found
+
+
+async def _in_period(db: Any, scope: Scope, statement: Select[Any], wanted: RestartFilter) -> Select[Any]:
+    """Add the period, and the ids that it spans: pages follow ids, so that they need not read their way to an old period."""
+    period = _period(wanted)
+    if not period:
+        return statement
+    own = restarts.c.organisation_id == scope.organisation_id
+    span = await db.first(select(func.min(restarts.c.id), func.max(restarts.c.id)).where(own, *period))
+    if span is None or span[0] is None:
+        return statement.where(false())
+    return statement.where(*period, restarts.c.id >= span[0], restarts.c.id <= span[1])
 
 
 async def restart_page(
@@ -120,7 +137,7 @@ async def restart_page(
     limit: int = PAGE_ROWS,
 ) -> Page:
     """One page of restarts, newest first; one row more is read than shown, to know whether there is a neighbour."""
-    statement = _filtered(_rows(scope), wanted)
+    statement = await _in_period(db, scope, _filtered(_rows(scope), wanted), wanted)
     if newer_than is not None:
         statement = statement.where(restarts.c.id > newer_than).order_by(restarts.c.id.asc())
         found = list(await db.all(statement.limit(limit + 1)))
@@ -162,23 +179,38 @@ async def restart_key(db: Any, scope: Scope, restart_id: int) -> str | None:
     return await db.value(select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope)))
 
 
-async def restart_requesters(db: Any, scope: Scope) -> Sequence[Any]:
-    """Who has asked for restarts here (person_id, person_name): the filter's choices, by name."""
-    newest_name = func.max(restarts.c.person_name).label("person_name")
-    statement = (
-        select(restarts.c.person_id, newest_name)
-        .where(_in_scope(scope), restarts.c.person_id.is_not(None))
-        .group_by(restarts.c.person_id)
-        .order_by(newest_name)
-        .limit(200)
-    )
-    return list(await db.all(statement))
+DISTINCT_MOST = 50
 
 
-async def restart_models(db: Any, scope: Scope) -> Sequence[str]:
-    """The models that have been restarted here."""
-    statement = select(restarts.c.model).where(_in_scope(scope)).group_by(restarts.c.model).order_by(restarts.c.model)
-    return [row.model for row in await db.all(statement)]
+async def restart_requesters(db: Any, scope: Scope) -> list[tuple[int, str]]:
+    """Who has asked for restarts here (id, the name they had then), by name: the filter's choices.
+
+    One step through the index for each person, however many restarts they asked for.
+    """
+    found: list[tuple[int, str]] = []
+    last_id = 0
+    statement = select(restarts.c.person_id, restarts.c.person_name).where(_in_scope(scope))
+    while len(found) < DISTINCT_MOST:
+        row = await db.first(statement.where(restarts.c.person_id > last_id).order_by(restarts.c.person_id).limit(1))
+        if row is None:
+            break
+        last_id = row.person_id
+        found.append((row.person_id, row.person_name))
+    return sorted(found, key=lambda one: one[1].casefold())
+
+
+async def restart_models(db: Any, scope: Scope, most: int) -> list[str]:
+    """The first models that have been restarted here, by the same steps."""
+    found: list[str] = []
+    statement = select(restarts.c.model).where(_in_scope(scope))
+    while len(found) < most:
+        model = await db.value(
+            statement.where(restarts.c.model > (found[-1] if found else "")).order_by(restarts.c.model).limit(1)
+        )
+        if model is None:
+            break
+        found.append(model)
+    return found
 
 
 # ---- batches -----------------------------------------------------------------------------------------------------

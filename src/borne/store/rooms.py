@@ -83,6 +83,7 @@ _durations = (
         restarts.c.organisation_id == bindparam("organisation_id"),
         restarts.c.model == bindparam("model"),
         restarts.c.verdict == "succeeded",
+        restarts.c.evse.is_(None),  # one EVSE alone is another matter
         restarts.c.duration_ms.is_not(None),
     )
     .order_by(restarts.c.ended_ms.desc())
