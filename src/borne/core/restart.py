@@ -309,6 +309,8 @@ def _lost(state: RestartState, fact: LinkLost) -> Stepped:
         state = replace(state, left_ms=left_ms, left_how=fact.how, left_ours=fact.ours, back_ms=None, back_epoch=0)
     elif not fact.ours:  # away again: at the deadline it is not back
         state = replace(state, back_ms=None, back_epoch=0)
+    if state.held_up and not fact.ours:  # it may not have waited for the session's end: it shall be back in time
+        state = replace(state, deadline_ms=fact.at_ms + state.deadline_after_ms)
     return replace(state, phase="left"), ()
 
 
@@ -325,8 +327,11 @@ def _opened(state: RestartState, fact: LinkOpened) -> Stepped:
     state = _noted(state, fact, "back")
     if state.back_ms is None:
         state = replace(state, back_ms=fact.at_ms, back_epoch=fact.new_epoch)
+    if state.verdict is None and state.held_up:  # back, and the session may go on: so does the waiting
+        deadline_ms = (state.answered_ms or fact.at_ms) + SCHEDULED_WITHIN_MS
+        return _free_slot(replace(state, phase="scheduled", deadline_ms=deadline_ms))
     if state.verdict is None:
-        return _free_slot(replace(state, phase="scheduled" if state.held_up else "back"))
+        return _free_slot(replace(state, phase="back"))
     if state.reason == "did_not_come_back":
         return _upgrade(state, fact, "unknown", "came_back_late"), ()
     return state, ()

@@ -106,7 +106,7 @@ def success_reason(state: RestartState, boot: Booted) -> str:
 
 def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     """The verdict when time is up and nothing proved a success."""
-    if state.held_up:
+    if state.held_up and state.phase != "left":
         return "unknown", "never_idle"
     if state.evse is not None:
         return _evse_at_deadline(state)
@@ -121,7 +121,8 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
         return "unknown", "borne_was_down" if state.left_ours and state.down_ms else "back_without_boot"
     if state.left_ours:
         return "unknown", "borne_was_down"
-    return ("failed", "did_not_come_back") if state.answer == "accepted" else ("unknown", "left_unanswered")
+    agreed = state.answer in ("accepted", "scheduled")
+    return ("failed", "did_not_come_back") if agreed else ("unknown", "left_unanswered")
 
 
 def _evse_at_deadline(state: RestartState) -> tuple[Verdict, str]:
