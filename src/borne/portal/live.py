@@ -19,16 +19,14 @@ from litestar import Response, get
 from litestar.exceptions import ClientException, TooManyRequestsException
 from litestar.params import FromQuery
 from litestar.response import Stream
-from sqlalchemy import bindparam, select
 
 from borne.bus.port import Bus, Hint
 from borne.core.scope import Scope
 from borne.portal.access import Access, access_of
 from borne.portal.frame import AnyRequest, Page
 from borne.portal.security import login_cookie_name
-from borne.store import charger_list
+from borne.store import charger_list, watched
 from borne.store.db import Database
-from borne.store.schema import batches, restarts
 
 Noun = Literal["charger", "restart", "batch"]
 NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch")
@@ -44,13 +42,6 @@ RETRY_MS = 2_000
 MEMORY_MS = 15_000
 MEMORY_BOUND = 20_000
 CLOCKS_DIFFER_MS = 2_000  # between the processes of a cluster
-
-_RESTARTS = select(restarts.c.id, restarts.c.organisation_id, restarts.c.location_id, restarts.c.charger_id).where(
-    restarts.c.id.in_(bindparam("ids", expanding=True))
-)
-_BATCHES = select(batches.c.id).where(
-    batches.c.id.in_(bindparam("ids", expanding=True)), batches.c.organisation_id == bindparam("organisation_id")
-)
 
 
 class LiveStream:
@@ -208,13 +199,13 @@ async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["charge
     topics: set[str] = {LIST} if LIST in asked else set()
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
-        for row in await db.all(_RESTARTS, {"ids": asked["restart"]}):
+        for row in await watched.restarts_of(db, asked["restart"]):
             if scope.reaches(
                 organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id
             ):
                 topics.add(f"restart:{row.id}")
     if asked.get("batch") and scope.role != "user":
-        found = await db.all(_BATCHES, {"ids": asked["batch"], "organisation_id": scope.organisation_id})
+        found = await watched.batches_of(db, scope.organisation_id, asked["batch"])
         topics |= {f"batch:{row.id}" for row in found}
     return frozenset(topics)
 
