@@ -41,7 +41,15 @@ function subscribe(always = false) {
 function news({ changed, open, bye }) {
   if (changed) tellElements(new Set(changed));
   if (open !== undefined) state(open);
-  if (bye) location.reload();
+  if (bye) reload();
+}
+
+// The login ended or its reach changed. A question that is on screen is still answered: the server judges the answer.
+const CLOSING_MS = 400; // a modal takes its step of the history back
+function reload() {
+  const asking = document.querySelector("dialog[open]");
+  if (asking) asking.addEventListener("close", () => setTimeout(() => location.reload(), CLOSING_MS), { once: true });
+  else location.reload();
 }
 
 function state(open) {
