@@ -48,7 +48,7 @@ docs: dev ## draw the states of a restart anew from the code
 translations: dev ## collect the words for people and merge them into each language
 	@mkdir -p build
 	@$(BIN)/pybabel -q extract -F babel.cfg -k N_ -c "L10n:" --project Borne --no-location --sort-by-file -o build/borne.pot src
-	@$(BIN)/pybabel -q update -i build/borne.pot -d $(LOCALE) -D borne --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	@$(BIN)/pybabel -q update -i build/borne.pot -d $(LOCALE) -D borne --no-fuzzy-matching --ignore-obsolete --omit-header --no-wrap
 
 lock: dev ## write the lock files anew (UPGRADE=1 for the newest versions)
 	@UPGRADE=$(UPGRADE) scripts/lock
