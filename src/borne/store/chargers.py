@@ -82,6 +82,7 @@ _by_serial = (
     .limit(1)
 )
 
+
 class NewCharger(msgspec.Struct, frozen=True, kw_only=True):
     """A charger to be made. `identity` is unique in the installation; `secret_hash` None: it may connect without a password."""
 

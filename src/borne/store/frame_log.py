@@ -204,8 +204,6 @@ def _search(path: Path, needle: bytes, before_ms: int, limit: int, found: list[F
             end, start = start, max(0, start - BLOCK_BYTES)
             file.seek(start)
             block = file.read(end - start) + rest
-            if not rest:
-                block = block[: block.rfind(b"\n") + 1]  # what follows was torn by a crash
             first = 0 if start == 0 else block.find(b"\n")
             if first < 0:
                 rest = block
@@ -222,7 +220,7 @@ def _search_block(block: bytes, first: int, needle: bytes, before_ms: int, limit
     while (at := block.rfind(needle, first, at)) >= 0:
         line_end = block.find(b"\n", at + 1)
         if line_end < 0:
-            continue
+            continue  # torn by a crash
         frame = _frame(block[at + len(needle) : line_end])
         if frame is None or frame.at_ms >= before_ms:
             continue
