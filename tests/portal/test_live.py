@@ -1,0 +1,240 @@
+"""Live pages: which hints reach whom, how often, and when a stream ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.exceptions import ClientException, TooManyRequestsException
+
+from borne.bus.memory import MemoryBus
+from borne.bus.port import Hint
+from borne.core.scope import Scope
+from borne.portal import live
+from borne.portal.live import Live, LiveStream
+from tests.support.portal import log_in
+from tests.support.restart_site import Site, running_site
+
+
+def scope(**others: Any) -> Scope:
+    values = {"person_id": 1, "person_name": "P", "organisation_id": 1, "role": "super-admin", "plan": "business", **others}
+    return Scope(**values)
+
+
+class Holds:
+    """A login that lasts until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.lasts = True
+
+    async def holds(self) -> bool:
+        return self.lasts
+
+
+class Listener:
+    """A stream that is read in the background."""
+
+    def __init__(self, hub: Live, stream: LiveStream, since_ms: int | None = None) -> None:
+        self.login = Holds()
+        self.said: list[str] = []
+        self.generator = live.told(hub, stream, self.login, since_ms)  # type: ignore[arg-type]
+        self.task = asyncio.ensure_future(self.read())
+
+    async def read(self) -> None:
+        async for part in self.generator:
+            self.said.append(part.decode())
+
+    @property
+    def changes(self) -> list[str]:
+        return [part.partition("data: ")[2].strip() for part in self.said if "event: changed" in part]
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.generator.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "GATHER_S", 0.1)
+    monkeypatch.setattr(live, "LOOK_S", 0.1)
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.25)
+
+
+@pytest.fixture
+async def hub() -> tuple[Live, MemoryBus]:
+    bus = MemoryBus()
+    return Live(bus), bus
+
+
+def stream_of(*topics: str, **others: Any) -> LiveStream:
+    return LiveStream(scope(**others), frozenset(topics))
+
+
+def changed(charger_id: int, organisation_id: int = 1, location_id: int = 1) -> Hint:
+    return Hint("charger", charger_id, organisation_id, location_id, charger_id)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_burst_is_told_once_a_gathering(hub: tuple[Live, MemoryBus]) -> None:
+    streams, bus = hub
+    listener = Listener(streams, stream_of("charger:1", "charger:2", "chargers"))
+    await asyncio.sleep(0.02)
+    for _ in range(50):
+        bus.publish(changed(1))
+        bus.publish(changed(3))
+        await asyncio.sleep(0.002)
+    bus.publish(changed(2))
+    await asyncio.sleep(0.25)
+    await listener.stop()
+    assert listener.changes[0].split() == ["charger:1", "chargers"]
+    assert 2 <= len(listener.changes) <= 5
+    assert "charger:2" in " ".join(listener.changes)
+    assert "charger:3" not in " ".join(listener.changes)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_first_change_is_told_at_once(hub: tuple[Live, MemoryBus], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "GATHER_S", 5.0)
+    streams, bus = hub
+    listener = Listener(streams, stream_of("restart:7"))
+    await asyncio.sleep(0.02)
+    bus.publish(Hint("restart", 7, 1, 1, 1))
+    await asyncio.sleep(0.05)
+    await listener.stop()
+    assert listener.changes == ["restart:7"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_list_hears_only_of_its_own_scope(hub: tuple[Live, MemoryBus]) -> None:
+    streams, bus = hub
+    every = Listener(streams, stream_of("chargers"))
+    of_lyon = Listener(streams, stream_of("chargers", location_ids=(1,)))
+    of_one = Listener(streams, stream_of("chargers", charger_ids=(5,)))
+    other = Listener(streams, stream_of("chargers", organisation_id=2))
+    await asyncio.sleep(0.02)
+    bus.publish(changed(9, location_id=2))
+    await asyncio.sleep(0.15)
+    for listener in (every, of_lyon, of_one, other):
+        await listener.stop()
+    assert (every.changes, of_lyon.changes, of_one.changes, other.changes) == (["chargers"], [], [], [])
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_happened_before_the_opening_is_told_too(hub: tuple[Live, MemoryBus]) -> None:
+    streams, bus = hub
+    made_ms = live._now_ms()
+    bus.publish(changed(1))
+    await asyncio.sleep(0.01)
+    listener = Listener(streams, stream_of("charger:1", "charger:2"), since_ms=made_ms)
+    await asyncio.sleep(0.05)
+    await listener.stop()
+    assert listener.changes == ["charger:1"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_page_older_than_the_memory_looks_at_everything(hub: tuple[Live, MemoryBus]) -> None:
+    streams, _ = hub
+    listener = Listener(streams, stream_of("charger:1", "charger:2"), since_ms=live._now_ms() - 60_000)
+    await asyncio.sleep(0.05)
+    await listener.stop()
+    assert listener.changes == ["charger:1 charger:2"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_ends_with_its_login(hub: tuple[Live, MemoryBus]) -> None:
+    streams, _ = hub
+    listener = Listener(streams, stream_of("charger:1"))
+    await asyncio.sleep(0.02)
+    listener.login.lasts = False
+    await asyncio.wait_for(listener.task, 1)
+    assert "event: bye" in listener.said[-1]
+    assert streams.count == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_silent_stream_beats(hub: tuple[Live, MemoryBus]) -> None:
+    streams, _ = hub
+    listener = Listener(streams, stream_of("charger:1"))
+    await asyncio.sleep(0.7)
+    await listener.stop()
+    assert sum("event: beat" in part for part in listener.said) >= 1
+    assert listener.changes == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_all_streams_end_when_the_server_stops(hub: tuple[Live, MemoryBus]) -> None:
+    streams, _ = hub
+    listeners = [Listener(streams, stream_of("charger:1")) for _ in range(3)]
+    await asyncio.sleep(0.02)
+    assert streams.count == 3
+    streams.close()
+    await asyncio.wait_for(asyncio.gather(*(listener.task for listener in listeners)), 1)
+    assert streams.count == 0
+    late = Listener(streams, stream_of("charger:1"))
+    await asyncio.wait_for(late.task, 1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_browser_that_goes_leaves_nothing_behind(hub: tuple[Live, MemoryBus]) -> None:
+    streams, _ = hub
+    listener = Listener(streams, stream_of("charger:1", "chargers"))
+    await asyncio.sleep(0.02)
+    await listener.stop()
+    assert streams.count == 0
+    assert not streams._by_topic
+    assert not streams._lists
+
+
+async def test_streams_of_a_person_are_bounded(hub: tuple[Live, MemoryBus], monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, _ = hub
+    for _ in range(live.MAX_STREAMS_A_PERSON):
+        streams.check_room(1)
+        streams.add(stream_of("charger:1"), None)
+    with pytest.raises(TooManyRequestsException):
+        streams.check_room(1)
+    streams.check_room(2)
+
+
+def test_topics_are_read_strictly() -> None:
+    assert live.parsed("charger:1,charger:2,restart:5,batch:3,chargers") == {
+        "charger": [1, 2], "restart": [5], "batch": [3], "chargers": [],
+    }  # fmt: skip
+    for wrong in ("charger:x", "person:1", "charger:-1", "charger:1;", "charger:" + "9" * 30):
+        with pytest.raises(ClientException):
+            live.parsed(wrong)
+    with pytest.raises(ClientException):
+        live.parsed(",".join(f"charger:{n}" for n in range(live.MAX_TOPICS + 1)))
+
+
+# ---- with the portal ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with running_site(tmp_path) as running:
+        yield running
+
+
+async def test_topics_out_of_reach_are_left_out(site: Site) -> None:
+    lyon, nantes = await site.online_charger("A"), await site.online_charger("B", location_id=site.nantes_id)
+    restart_lyon, restart_nantes = await site.request(lyon), await site.request(nantes)
+    asked = live.parsed(f"charger:{lyon},charger:{nantes},charger:999,restart:{restart_lyon},restart:{restart_nantes},chargers")
+    db = site.portal.db
+    every = {f"charger:{lyon}", f"charger:{nantes}", f"restart:{restart_lyon}", f"restart:{restart_nantes}", "chargers"}
+    assert await live.allowed(db, site.scope, asked) == every
+    mine = scope(organisation_id=site.organisation_id, role="admin", location_ids=(site.lyon_id,))
+    assert await live.allowed(db, mine, asked) == {f"charger:{lyon}", f"restart:{restart_lyon}", "chargers"}
+    stranger = scope(organisation_id=site.organisation_id + 1)
+    assert await live.allowed(db, stranger, asked) == {"chargers"}
+
+
+async def test_strangers_get_no_stream(site: Site) -> None:
+    async with site.portal.client() as client:
+        answer = await client.get("/live?topics=chargers", follow_redirects=False)
+        assert answer.status_code == 303
+        await log_in(client, "camille@a.test")
+        assert (await client.get("/live?topics=nonsense")).status_code == 400
