@@ -176,7 +176,9 @@ async def restart_rows(db: Any, scope: Scope, restart_ids: Sequence[int]) -> Seq
 
 async def restart_key(db: Any, scope: Scope, restart_id: int) -> str | None:
     """The idempotency key that a restart was asked for with."""
-    return await db.value(select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope)))
+    statement = select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope))
+    found: str | None = await db.value(statement)
+    return found
 
 
 DISTINCT_MOST = 50
