@@ -31,6 +31,25 @@ def test_nothing_is_released_while_it_is_being_filled() -> None:
     assert step(state, Moved(1, False, "not_sent", left_queue=True))[1] == {}
 
 
+def test_who_leaves_while_it_is_being_filled_is_not_counted_twice() -> None:
+    """The queue is counted when it is full: who left it before is not in that count, nor among the ended."""
+    state = BatchState(id=1, total=9, at_once=AT_ONCE)
+    for _ in range(3):
+        state, _ = step(state, Moved(1, False, "not_sent", left_queue=True))
+    state, releases = step(state, Filled({1: 3}))
+    assert releases == {1: 3}
+    for _ in range(2):
+        state, _ = step(state, ended(1))
+    assert state.phase == "running"
+    assert step(state, ended(1))[0].phase == "done"
+
+
+def test_stopped_while_it_is_being_filled_it_releases_nothing() -> None:
+    state, _ = step(BatchState(id=1, total=9, at_once=AT_ONCE), Answered(go_on=False))
+    assert step(state, Filled({1: 9})) == (state, {})
+    assert state.phase == "stopped"
+
+
 def test_a_slot_that_frees_releases_one_more_of_its_location() -> None:
     state, _ = filled({1: 12, 2: 12})
     state, releases = step(state, Moved(1, slot_freed=True))

@@ -54,6 +54,11 @@ def test_taking_over_a_link_that_had_gone_silent_is_the_chargers_own_loss() -> N
     assert restart.verdict == ("succeeded", "booted_after_loss")
 
 
+def test_the_loss_of_an_older_link_is_not_its_loss() -> None:
+    restart = accepted(epoch=3).lost(5, epoch=2)
+    assert (restart.state.phase, restart.state.left_ms) == ("accepted", None)
+
+
 # ---- succeeded ----------------------------------------------------------------------------------------------------
 
 

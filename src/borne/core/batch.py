@@ -66,11 +66,11 @@ def step(state: BatchState, fact: BatchFact) -> tuple[BatchState, Releases]:
         case Filled() if state.phase == "filling":
             lanes = tuple(Lane(location_id, count) for location_id, count in sorted(fact.queued.items()))
             state = replace(state, lanes=lanes, total=sum(fact.queued.values()), phase="running")
-        case Moved():
+        case Moved() if state.phase != "filling":  # who left the queue by then is not counted as queued
             state = _moved(state, fact)
         case Answered() if state.phase == "paused" and fact.go_on:
             state = replace(state, phase="running", failures_in_row=0)
-        case Answered() if state.phase in ("running", "paused") and not fact.go_on:
+        case Answered() if state.phase in ("filling", "running", "paused") and not fact.go_on:
             state = replace(state, phase="stopped")
     return _release(_finished(state))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from borne.core.facts import SessionEnded, SessionStarted
+from borne.core.facts import Booted, SessionEnded, SessionStarted
 
 
 class SessionRow(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +47,11 @@ def superseded(fact: SessionStarted, open_sessions: list[SessionRow]) -> list[Se
         for row in open_sessions
         if (row.evse, row.connector) == (fact.evse, fact.connector) and row.transaction != fact.transaction
     ]
+
+
+def closed_by_boot(fact: Booted, open_sessions: list[SessionRow]) -> list[SessionRow]:
+    """Open sessions of a charger that restarted: no stop was received. A late one still completes them."""
+    return [replace(row, ended_ms=fact.at_ms, end_reason=NO_STOP_RECEIVED) for row in open_sessions]
 
 
 def ended(row: SessionRow, fact: SessionEnded) -> SessionRow:

@@ -21,7 +21,7 @@ from borne.engine import room as rooms
 from borne.engine.outcome import IGNORED, Outcome
 from borne.engine.reactions import react
 from borne.engine.room import Room
-from borne.engine.writes import Writes
+from borne.engine.writes import VersionConflictError, Writes
 from borne.store import events as event_store
 from borne.store.db import Broken, Busy, Corrupt, Database, DiskFull, StoreError, Transaction
 
@@ -199,13 +199,18 @@ class Engine:
         inbox = self._inbox
         return [inbox.popleft() for _ in range(min(GROUP_MOST, len(inbox)))]
 
-    async def _apply_group(self, group: list[Item]) -> None:
+    async def _apply_group(self, group: list[Item], again: bool = False) -> None:
         try:
             await self._commit(group)
         except (DiskFull, Busy, Broken, Corrupt) as error:
             self._fail(group, error)
         except Exception as error:
             self._drop_rooms(group)
+            if (
+                isinstance(error, VersionConflictError) and not again
+            ):  # what was in memory is old: load it and try once more
+                await self._apply_group(group, again=True)
+                return
             if len(group) == 1:
                 await self._bury(group[0], error)
                 return

@@ -111,6 +111,9 @@ class Batches:
             elif outcome.existing and await restart_store.batch_of(self._engine.db, outcome.restart_id) != job.batch_id:
                 left_out.append((charger_id, names.get(charger_id, ""), ("restarting",)))
         await self._filled(job, left_out)
+        row = await store.load(self._engine.db, job.batch_id)
+        if row is not None and _state.decode(row.state).phase == "stopped":  # while it was being filled
+            await self._withdraw_rest(job.scope, job.batch_id)
 
     async def answer(self, scope: Scope, batch_id: int, *, go_on: bool) -> bool:
         """Continue a paused batch, or stop it: what still waits is withdrawn. False: not this organisation's."""

@@ -89,8 +89,8 @@ def react(room: Room, fact: Fact, writes: Writes) -> Outcome:
         writes.changed[room.charger_id] = room
     if type(fact) is LinkOpened:
         fact = replace(fact, new_epoch=room.state.epoch)
-    if concerns_restarts and room.restarts:
-        _step_restarts(room, fact, writes)
+    if concerns_restarts and room.restarts and not (type(fact) is SessionEnded and room.open_sessions):
+        _step_restarts(room, fact, writes)  # a charger is idle when its last session has ended
     if type(fact) is LinkOpened:
         return Outcome(epoch=room.state.epoch)
     return Outcome(registration=room.state.registration) if type(fact) is Booted else OK
@@ -110,15 +110,25 @@ def _step_charger(room: Room, fact: Fact, writes: Writes) -> None:
 
 def _step_restarts(room: Room, fact: Fact, writes: Writes) -> None:
     for held in list(room.restarts.values()):
+        if type(fact) is Woke and _waits_in_vain(room, held, fact.at_ms):
+            _refuse_offline(room, held, fact, writes)
+            continue
         state, effects = restart_machine.step(held.state, fact)
         put(room, held, state, effects, fact, writes)
-        if held.state.phase == "requested" and isinstance(fact, Woke | RestartReleased) and not room.state.online:
+        if isinstance(fact, Woke | RestartReleased) and _waits_in_vain(room, held, fact.at_ms):
             _refuse_offline(room, held, fact, writes)
     charging = room.charging
     for held in list(room.restarts.values()):
         if held.state.phase == "waiting" and held.state.when_free and not charging and room.state.online:
             state, effects = restart_machine.became_free(held.state, fact)
             put(room, held, state, effects, fact, writes)
+
+
+def _waits_in_vain(room: Room, held: Held, at_ms: int) -> bool:
+    """It is due, and the charger is away. One that lost its link through us (Borne restarted) is given its time to come back."""
+    if held.state.phase != "requested" or room.state.online:
+        return False
+    return not held.state.left_ours or at_ms >= (held.state.wake_at_ms or 0)
 
 
 def _refuse_offline(room: Room, held: Held, fact: Fact, writes: Writes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from borne.core import session as rules
-from borne.core.facts import Fact, SessionEnded, SessionStarted, SessionUpdated
+from borne.core.facts import Booted, Fact, SessionEnded, SessionStarted, SessionUpdated
 from borne.engine.apply import NowMs, Preparer
 from borne.engine.outcome import IGNORED, OK, Outcome
 from borne.engine.reactions import react
@@ -30,7 +30,12 @@ class Sessions:
 
     def preparers(self) -> dict[type[Fact], Preparer]:
         """What asks the database before a fact of a session is stepped."""
-        return {SessionStarted: self.started, SessionUpdated: self.updated, SessionEnded: self.ended}
+        return {
+            SessionStarted: self.started,
+            SessionUpdated: self.updated,
+            SessionEnded: self.ended,
+            Booted: self.booted,
+        }
 
     async def started(self, tx: Transaction, room: Room, writes: Writes, fact: SessionStarted) -> Outcome:
         """A start, or its retry: the same start gets the same transaction id."""
@@ -89,6 +94,19 @@ class Sessions:
         room.open_sessions = max(0, room.open_sessions - 1)
         react(room, fact, writes)
         return OK
+
+    async def booted(self, tx: Transaction, room: Room, writes: Writes, fact: Booted) -> Outcome:
+        """A charger that restarted charges nothing: what is open never got its stop.
+
+        A boot that was asked for, or that comes with a plain reconnect, shows no restart.
+        """
+        state = room.state
+        plain = state.plain_reconnects_boot or (state.loss_ours and not state.booted_on_link)
+        if room.open_sessions and fact.epoch == state.epoch and not (fact.solicited or plain):
+            for row in rules.closed_by_boot(fact, await store.open_sessions(tx, room.charger_id)):
+                await store.save(tx, row)
+            room.open_sessions = 0
+        return react(room, fact, writes)
 
     async def authorise(self, db: Database, room: Room | None, tag: str) -> str:
         """The answer to Authorize: a word of OCPP's AuthorizationStatus."""
