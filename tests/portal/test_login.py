@@ -29,6 +29,11 @@ async def with_camille(portal: Portal, **options: Any) -> int:
     return await portal.add_person(CAMILLE, (organisation_id, "super-admin"), **options)
 
 
+def look_again(portal: Portal) -> None:
+    """Forget what the portal knew of logins within the last second."""
+    portal.app.state.access.forget_person(1)
+
+
 def shape(answer: httpx.Response) -> str:
     """A page without what belongs to its request alone."""
     return re.sub(r"[0-9a-f]{64,}", "…", answer.text).replace("nobody@demo.test", "X").replace(CAMILLE, "X")
@@ -140,10 +145,10 @@ async def test_a_login_slides_while_it_is_used_and_ends_when_it_is_not(tmp_path:
         await log_in(browser, CAMILLE)
         for _ in range(3):
             portal.clock.at_ms += 10 * 86_400_000
-            await asyncio.sleep(1.05)  # past the cache
+            look_again(portal)
             assert (await browser.get("/account", follow_redirects=False)).status_code == 200
         portal.clock.at_ms += 15 * 86_400_000
-        await asyncio.sleep(1.05)
+        look_again(portal)
         assert (await browser.get("/account", follow_redirects=False)).status_code == 303
 
 
@@ -261,7 +266,8 @@ async def test_the_link_is_for_the_configured_host_whatever_the_request_says(tmp
         await with_camille(portal)
         browser.headers["x-forwarded-host"] = "evil.test"
         token = (await browser.get("/forgotten")).cookies["borne_csrf"]
-        await browser.post("/forgotten", data={"email": CAMILLE, "_csrf_token": token}, cookies={"borne_csrf": token})
+        browser.cookies.set("borne_csrf", token, domain="portal.test")
+        await browser.post("/forgotten", data={"email": CAMILLE, "_csrf_token": token})
         assert f"{SETTINGS.public_url}/reset/" in portal.mail.sent[0]["body"]
         assert "evil" not in portal.mail.sent[0]["body"]
 
