@@ -133,6 +133,22 @@ def test_d1_what_was_confirmed_is_there(site: Site, yard: Yard) -> None:
         assert kept[0][0] >= len(stops)
 
 
+def test_r11_killed_on_postgresql(tmp_path: Path, postgres_database: str) -> None:
+    """The same on PostgreSQL, at the most delicate step: the Reset is sent and not answered."""
+    with running_site(tmp_path / "site", postgres_database, **SLOW_VERDICT) as site, charger_yard(site) as yard:
+        site.add_organisation("Lumen", "business")
+        site.add_person("boss@test.example", "super-admin", "Lumen")
+        charger = yard.connect(site.add_charger("Dies", "Lumen"), "never-answers")
+        assert restart(log_in(site, "boss@test.example"), charger.id).status_code == 200
+        wait_until(lambda: charger.resets, "the Reset is there")
+        before = state_of(site, charger)
+        kill(site)
+        site.start()
+        assert state_of(site, charger)["sent_ms"] == before["sent_ms"]
+        wait_until(lambda: state_of(site, charger).get("verdict"), "a verdict", 40)
+        assert (state_of(site, charger)["verdict"], charger.resets) == ("unknown", 1)
+
+
 def test_d9_a_second_server_is_refused_with_a_sentence(site: Site) -> None:
     second = site.folder / "second.toml"
     text = (site.folder / "borne.toml").read_text()

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import httpx
 from click.testing import CliRunner
 
@@ -77,6 +78,7 @@ class Site:
     gateway_port: int
     process: subprocess.Popen[bytes] | None = None
     logins: dict[str, Any] = field(default_factory=dict)  # e-mail: a browser's storage once logged in
+    database_url: str | None = None  # None: SQLite in its folder
 
     @property
     def url(self) -> str:
@@ -152,6 +154,8 @@ class Site:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run one statement on the database, beside the server."""
+        if self.database_url is not None:
+            return in_thread(lambda: asyncio.run(_ask_postgres(str(self.database_url), statement, values)))
         with closing(sqlite3.connect(self.folder / "data" / "borne.sqlite3", timeout=10)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
@@ -197,15 +201,26 @@ class Site:
         self.process = None
 
 
+async def _ask_postgres(url: str, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    numbers = iter(range(1, 1 + len(values)))
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(re.sub(r"\?", lambda _: f"${next(numbers)}", statement), *values)
+    finally:
+        await connection.close()
+    return [tuple(row) for row in rows]
+
+
 @contextmanager
-def running_site(folder: Path, **settings: dict[str, Any]) -> Iterator[Site]:
+def running_site(folder: Path, database_url: str | None = None, **settings: dict[str, Any]) -> Iterator[Site]:
     """A server inside the block; `settings` are sections of its TOML file, over the quick ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    site = Site(folder, free_port(), free_port())
+    site = Site(folder, free_port(), free_port(), database_url=database_url)
     sections = {name: {**QUICK.get(name, {}), **settings.get(name, {})} for name in {*QUICK, *settings, "portal"}}
     sections["portal"]["port"] = site.portal_port
     sections["gateway"]["port"] = site.gateway_port
     lines = [f'data_folder = "{folder / "data"}"']
+    lines += [f'database_url = "{database_url}"'] if database_url else []
     for name, values in sections.items():
         lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     (folder / "borne.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
