@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from borne.bus.port import Bus, Hint
 from borne.core.scope import Scope
 from borne.portal.frame import Page
 from borne.store import charger_list
@@ -39,9 +40,15 @@ class _Kept:
 class Overviews:
     """The newest overview of each scope; one count of a scope at a time."""
 
-    def __init__(self, db: Reader) -> None:
+    def __init__(self, db: Reader, bus: Bus) -> None:
         self._db = db
         self._kept: OrderedDict[Any, _Kept] = OrderedDict()
+        bus.listen("directory", self._changed)
+
+    def _changed(self, hint: Hint) -> None:
+        """Somebody added, moved or deleted a charger, and wants to see it."""
+        for key in [key for key in self._kept if key[0] == hint.organisation_id]:
+            del self._kept[key]
 
     async def of(self, scope: Scope) -> Overview:
         """The scope's overview, a second old at most."""
@@ -74,5 +81,5 @@ async def overview(page: Page) -> Overview:
     """The overview of the visitor's scope."""
     state = page.request.app.state
     if not hasattr(state, "charger_overviews"):
-        state.charger_overviews = Overviews(page.services.db)
+        state.charger_overviews = Overviews(page.services.db, page.services.bus)
     return await cast(Overviews, state.charger_overviews).of(page.scope)

@@ -284,9 +284,10 @@ async def page(
     if chosen.words or scope.charger_ids is not None:
         return await _page_of_few(db, scope, chosen, sort, descending, offset, limit, order)
     segments = list(_segments(chosen, sort, known, order))
+    offset_asked = offset
     ids: list[int] = []
     for segment in reversed(segments) if descending else segments:
-        if segment.count is not None and offset >= segment.count:
+        if segment.count is not None and offset >= segment.count and len(segments) > 1:
             offset -= segment.count
             continue
         part = await _part(db, scope, segment, descending, offset, limit - len(ids))
@@ -298,13 +299,13 @@ async def page(
         ids += part
         if len(ids) >= limit:
             break
-    return Page(await rows(db, scope, ids), known.of(chosen))
+    return Page(await rows(db, scope, ids), max(known.of(chosen), offset_asked + len(ids) if ids else 0))
 
 
 async def _part(db: Reader, scope: Scope, segment: _Segment, descending: bool, offset: int, limit: int) -> list[int]:
     """Ids of a stretch from `offset` on. What lies in its second half is reached from its end."""
     count = segment.count
-    from_end = count is not None and offset > count // 2
+    from_end = count is not None and count > offset > count // 2
     if from_end and count is not None:
         limit = min(limit, count - offset)
         offset = count - offset - limit
