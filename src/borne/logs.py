@@ -32,7 +32,7 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn", "alembic", "websockets", "aiosqlite", "picows", "asyncio"):
+    for noisy in ("uvicorn", "alembic", "websockets", "picows", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

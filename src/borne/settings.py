@@ -5,6 +5,7 @@ Whatever cannot be read is one sentence that names the setting and says why (Set
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 import typing
@@ -163,6 +164,8 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"settings: {name}.port is a number from 1 to 65535, not {part.port}")
         if bool(part.tls_certificate) != bool(part.tls_key):
             raise SettingsError(f"settings: {name}.tls_certificate and {name}.tls_key go together")
+        for proxy in part.trusted_proxies:
+            _check_network(f"{name}.trusted_proxies", proxy)
         for key in ("tls_certificate", "tls_key", "tls_client_ca"):
             file = getattr(part, key, "")
             if file and not os.access(file, os.R_OK):
@@ -174,6 +177,13 @@ def _check(settings: Settings) -> None:
         raise SettingsError("settings: restarts.at_once is at least 1")
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise SettingsError("settings: database_url starts with sqlite:/// or postgresql://")
+
+
+def _check_network(name: str, text: str) -> None:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SettingsError(f"settings: {name}: {text!r} is no address or network") from None
 
 
 def _shown(host: str) -> str:

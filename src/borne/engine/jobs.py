@@ -19,6 +19,7 @@ LEASE_MS = 60_000
 EXTEND_EVERY_S = 20.0
 AT_ONCE = 4
 LOOK_AGAIN_S = 5.0
+SOON_S = 0.2  # after a hint that came before the commit it speaks of
 
 
 class Jobs:
@@ -50,6 +51,7 @@ class Jobs:
 
     async def _run(self) -> None:
         while True:
+            nudged = self._nudged.is_set()
             self._nudged.clear()
             try:
                 found = await self._lease()
@@ -57,7 +59,7 @@ class Jobs:
                 log.warning("jobs wait for the store: %s", error)
                 found = 0
             if not found:
-                await self._rest()
+                await self._rest(SOON_S if nudged else LOOK_AGAIN_S)
 
     async def _lease(self) -> int:
         room = AT_ONCE - len(self._running)
@@ -77,9 +79,9 @@ class Jobs:
         self._running.discard(task)
         self._nudged.set()
 
-    async def _rest(self) -> None:
+    async def _rest(self, at_most_s: float) -> None:
         try:
-            await asyncio.wait_for(self._nudged.wait(), LOOK_AGAIN_S)
+            await asyncio.wait_for(self._nudged.wait(), at_most_s)
         except TimeoutError:
             return
 
