@@ -106,7 +106,7 @@ async def _wheel(page: Page, row: Any, state: ChargerState, story: restart_view.
         usually = page.formats.duration(usual.duration_ms)
         says = page._("Unavailable. This model usually comes back within %(duration)s.", duration=usually)
         spent_ms = page.services.clock.now_ms() - since_ms if since_ms else 0
-        arc = min(FULL_TURN - 3, FULL_TURN * spent_ms // usual.duration_ms)
+        arc = max(1, min(FULL_TURN - 3, FULL_TURN * spent_ms // usual.duration_ms))
         return Wheel(look, since_ms, arc, usual.duration_ms, says)
     arc = 0 if row.status in ("offline", "never") else FULL_TURN
     return Wheel(look, _since(row, state), arc, None, _what_it_means(page, row, state))
