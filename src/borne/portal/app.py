@@ -18,6 +18,7 @@ from borne.portal import (
     attempts,
     batches,
     charger,
+    charger_edit,
     chargers,
     errors,
     live,
@@ -36,7 +37,7 @@ from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
 MODULES: tuple[Any, ...] = (
-    login, setup, account, attempts, outbox, live, add_charger, chargers, charger, restart, restarts, batches,
+    login, setup, account, attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000

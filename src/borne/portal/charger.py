@@ -6,27 +6,20 @@ import json
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 
-from borne.core.access import administers, may_add_charger, may_see_frames
+from borne.core.access import administers, may_see_frames
 from borne.core.charger import ChargerState, Connector
-from borne.core.models import CATALOGUE
 from borne.core.scope import ADMINS
-from borne.engine import onboarding
 from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view
-from borne.portal.charger_form import Entered, entered, places_to_add, problems
 from borne.portal.chargers import name_of
-from borne.portal.credentials import credentials
-from borne.portal.forms import Form
 from borne.portal.frame import Page
-from borne.portal.language import N_
 from borne.portal.restart import last_restarts, told
 from borne.portal.statuses import EventLine, Look, connector_look, event_line, security_word, status_look
 from borne.store import charger_list, events
-from borne.store.chargers import Description, UnknownLocationError
 
 TIMELINE_LINES = 20
 TIMELINE_MOST = 300  # lines that a page left open gathers
@@ -68,7 +61,8 @@ class FrameLine(msgspec.Struct, frozen=True):
 # ---- what templates get ------------------------------------------------------------------------------------------
 
 
-async def _row(page: Page, charger_id: int) -> Any:
+async def row_of(page: Page, charger_id: int) -> Any:
+    """The row of a charger in reach. Raises NotFoundException."""
     found = await charger_list.rows(page.services.db, page.scope, [charger_id])
     if not found:
         raise NotFoundException
@@ -118,7 +112,11 @@ def _since(row: Any, state: ChargerState) -> int | None:
         return None
     if row.status == "offline":
         return state.link_lost_ms or row.last_seen_ms
-    shown = {"fault": ("faulted",), "charging": ("charging",), "waiting": ("preparing", "suspended", "finishing", "occupied")}
+    shown = {
+        "fault": ("faulted",),
+        "charging": ("charging",),
+        "waiting": ("preparing", "suspended", "finishing", "occupied"),
+    }
     words = shown.get(row.status)
     moments = [one.since_ms for one in state.connectors if words is None or one.status in words]
     return max([state.link_opened_ms, *moments]) if words is None else min(moments, default=state.link_opened_ms)
@@ -168,7 +166,10 @@ def _facts(page: Page, row: Any, state: ChargerState) -> list[Fact]:
         (page._("Identity"), row.identity if page.scope.role != "user" else ""),
         (page._("Location"), row.location_name or "–"),
         (page._("Firmware"), row.firmware),
-        (page._("Protocol"), f"OCPP {row.protocol} · {security_word(state.security, page.language)}" if row.protocol else ""),
+        (
+            page._("Protocol"),
+            f"OCPP {row.protocol} · {security_word(state.security, page.language)}" if row.protocol else "",
+        ),
         (page._("Connected"), page.formats.when(state.link_opened_ms) if row.online else ""),
         (page._("Last seen"), page.formats.when(row.last_seen_ms) if row.last_seen_ms and not row.online else ""),
         (page._("Last boot"), page.formats.when(state.booted_ms) if state.booted_ms else ""),
@@ -198,7 +199,12 @@ async def timeline_since(page: Page, charger_id: int, oldest: int) -> dict[str, 
     db, organisation_id = page.services.db, page.scope.organisation_id
     found = await events.of_charger(db, organisation_id, charger_id, limit=TIMELINE_MOST)
     lines = [_event(page, row) for row in found if row.id >= oldest]
-    return {"lines": lines, "oldest": oldest or (found[-1].id if found else 0), "charger_id": charger_id, "is_first": True}
+    return {
+        "lines": lines,
+        "oldest": oldest or (found[-1].id if found else 0),
+        "charger_id": charger_id,
+        "is_first": True,
+    }
 
 
 def _event(page: Page, row: Any) -> EventLine:
@@ -212,7 +218,7 @@ def _event(page: Page, row: Any) -> EventLine:
 @get("/chargers/{charger_id:int}", may="member")
 async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
     """The page of one charger."""
-    row = await _row(page, charger_id)
+    row = await row_of(page, charger_id)
     return page.show(
         "charger/index.html",
         **await top_context(page, row),
@@ -225,7 +231,7 @@ async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int |
 @get("/chargers/{charger_id:int}/top", may="member")
 async def top(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Wheel, facts, connectors and the story of a restart, when the charger changed."""
-    return page.part("charger/top.html", **await top_context(page, await _row(page, charger_id)))
+    return page.part("charger/top.html", **await top_context(page, await row_of(page, charger_id)))
 
 
 @get("/chargers/{charger_id:int}/timeline", may="member")
@@ -233,7 +239,7 @@ async def timeline_part(
     page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None, oldest: FromQuery[int] = 0
 ) -> Response[str]:
     """The lines older than `before`, or the newest ones back to `oldest`."""
-    await _row(page, charger_id)
+    await row_of(page, charger_id)
     if before is not None:
         return page.part("charger/timeline_older.html", **await timeline(page, charger_id, before))
     return page.part("charger/timeline_newest.html", **await timeline_since(page, charger_id, oldest))
@@ -246,7 +252,7 @@ async def frames(
     """Raw OCPP frames, newest first, for those who run chargers. Secrets were masked when they were kept."""
     if not may_see_frames(page.scope):
         raise NotFoundException
-    await _row(page, charger_id)
+    await row_of(page, charger_id)
     log = page.services.frame_log
     found = await log.read(charger_id, before or events.NEWEST, FRAMES_SHOWN) if log is not None else []
     wanted = kind.casefold().strip()[:60]
@@ -271,123 +277,4 @@ def frame_line(at_ms: int, direction: str, text: str) -> FrameLine:
     return FrameLine(at_ms, direction, f"{kind} · {parts[1]}", body[:FRAME_BOUND])
 
 
-# ---- changing ----------------------------------------------------------------------------------------------------
-
-
-async def _mine(page: Page, charger_id: int) -> Any:
-    """The row of a charger that the visitor administers."""
-    row = await _row(page, charger_id)
-    if not may_change(page, row):
-        raise NotFoundException
-    return row
-
-
-async def _edit_page(page: Page, row: Any, form: Entered, found: dict[str, str], status_code: int = 200) -> Response[str]:
-    return page.show(
-        "charger/edit.html",
-        status_code,
-        row=row,
-        name=name_of(row),
-        form=form,
-        problems=found,
-        places=await places_to_add(page),
-        models=CATALOGUE,
-    )
-
-
-@get("/chargers/{charger_id:int}/edit", may="admin")
-async def edit(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """What people say of a charger, and what else its admins may do with it."""
-    row = await _mine(page, charger_id)
-    form = Entered(
-        name=row.name,
-        serial=row.serial,
-        model=row.model,
-        vendor=row.vendor,
-        model_name=row.model_name,
-        location_id=row.location_id,
-    )
-    return await _edit_page(page, row, form, {})
-
-
-@post("/chargers/{charger_id:int}/edit", may="admin", status_code=200)
-async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[str]:
-    """Keep the changes, or show the form again with what is wrong."""
-    row, form = await _mine(page, charger_id), entered(data)
-    found = problems(page, form, await places_to_add(page))
-    if found or form.location_id is None:
-        return await _edit_page(page, row, form, found, 422)
-    if not may_add_charger(page.scope, form.location_id):
-        raise NotFoundException
-    what = Description(
-        name=form.name,
-        location_id=form.location_id,
-        serial=form.serial,
-        model=form.model,
-        vendor=form.vendor,
-        model_name=form.model_name,
-    )
-    try:
-        kept = await onboarding.describe(
-            page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, what=what,
-            now_ms=page.services.clock.now_ms(), by=page.person.name,
-        )  # fmt: skip
-    except UnknownLocationError:
-        kept = False
-    if not kept:
-        raise NotFoundException
-    return page.go(f"/chargers/{charger_id}", toast=page._("Saved."))
-
-
-@post("/chargers/{charger_id:int}/password", may="admin", status_code=200)
-async def password(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """A new password, shown once. The old one stops working at once, and an open connection ends."""
-    row = await _mine(page, charger_id)
-    services = page.services
-    made = await onboarding.new_password(
-        services.db, services.bus, services.charger_key, organisation_id=row.organisation_id, charger_id=charger_id,
-        now_ms=services.clock.now_ms(), by=page.person.name,
-    )  # fmt: skip
-    if made is None:
-        raise NotFoundException
-    return page.show("charger/added.html", **credentials(page, row, made), is_new=False)
-
-
-async def _set_disabled(page: Page, charger_id: int, disabled: bool) -> Response[str]:
-    row = await _mine(page, charger_id)
-    await onboarding.set_disabled(
-        page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, disabled=disabled,
-        now_ms=page.services.clock.now_ms(), by=page.person.name,
-    )  # fmt: skip
-    said = N_("%(charger)s is disabled.") if disabled else N_("%(charger)s is enabled: it may connect.")
-    return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=name_of(row)))
-
-
-@post("/chargers/{charger_id:int}/disable", may="admin", status_code=200)
-async def disable(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """Refuse its connections; an open one ends."""
-    return await _set_disabled(page, charger_id, True)
-
-
-@post("/chargers/{charger_id:int}/enable", may="admin", status_code=200)
-async def enable(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """Take its connections again."""
-    return await _set_disabled(page, charger_id, False)
-
-
-@get("/chargers/{charger_id:int}/delete", may="admin")
-async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """The confirmation of deleting."""
-    row = await _mine(page, charger_id)
-    return page.show("charger/delete.html", row=row, name=name_of(row))
-
-
-@post("/chargers/{charger_id:int}/delete", may="admin", status_code=200)
-async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
-    """Delete it. Its restarts and sessions stay in the history."""
-    row = await _mine(page, charger_id)
-    await onboarding.remove(page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id)
-    return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=name_of(row)))
-
-
-ROUTES = [charger, top, timeline_part, frames, edit, save, password, disable, enable, ask_delete, delete]
+ROUTES = [charger, top, timeline_part, frames]

@@ -29,7 +29,18 @@ MAX_PAGE = 100_000
 ROWS_AT_ONCE = 100
 CHIPS = 4  # up to so many locations are chips, more are a list to choose from
 # The tiles, in this order; those of a state that no charger is in are left out, but for the first ones.
-TILES = ("charging", "ready", "waiting", "fault", "offline", "restarting", "updating", "unavailable", "reserved", "never")
+TILES = (
+    "charging",
+    "ready",
+    "waiting",
+    "fault",
+    "offline",
+    "restarting",
+    "updating",
+    "unavailable",
+    "reserved",
+    "never",
+)
 ALWAYS = ("charging", "ready", "fault", "offline")
 COLUMNS: tuple[tuple[Sort, str], ...] = (
     ("name", N_("Charger")),
@@ -181,7 +192,7 @@ def restart_look(row: Any, language: Language) -> Look | None:
 
 
 def tiles(page: Page, view: View, known: Overview) -> list[Tile]:
-    """"Needs attention" first, then the states."""
+    """ "Needs attention" first, then the states."""
     here = _counts_here(view, known)
     found = [
         Tile(
@@ -274,7 +285,9 @@ async def chargers(page: Page) -> Response[str]:
 async def live_tiles(page: Page) -> Response[str]:
     """The counts, when something in the list's scope changed."""
     view, known = view_of(page), await overview(page)
-    return page.part("chargers/tiles.html", view=view, tiles=tiles(page, view, known), summary=summary(page, known), oob=True)
+    return page.part(
+        "chargers/tiles.html", view=view, tiles=tiles(page, view, known), summary=summary(page, known), oob=True
+    )
 
 
 @get("/chargers/rows", may="member")
