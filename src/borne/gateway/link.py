@@ -296,6 +296,8 @@ class Link:
             self._send(earlier)
             self.talk.done(earlier)
             return
+        if call.action == "BootNotification":
+            self.talk.forget_answers()  # it counts its message ids anew
         message = self.dialect.messages.get(call.action)
         if message is None:
             known = call.action.isalnum() and self.dialect.schemas.knows(call.action)
@@ -464,6 +466,7 @@ class Link:
             fact = RestartUnwritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch)
             self.hub.tell(fact)
             return
+        self.talk.forget_answers()  # it may reboot on this very link, and count its message ids from "1" again
         self._ask("Reset", self.dialect.table.reset(due.kind, due.evse), due.restart_id)
         self.hub.tell(RestartWritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch))
 

@@ -91,6 +91,10 @@ class Conversation:
             if len(answered) > REMEMBERED_ANSWERS:
                 del answered[next(iter(answered))]
 
+    def forget_answers(self) -> None:
+        """From now on a repeated id is a new call, whatever it says."""
+        self._answered = {}
+
     # ---- our calls
 
     def ask(self, asked: Asked) -> None:
