@@ -86,7 +86,9 @@ async def location_named(db: Database, organisation_id: int, name: str | None) -
     for row in sorted(rows, key=lambda row: int(row.id)):
         if name is None or row.name == name:
             return int(row.id)
-    raise LookupError(f"the organisation has no location named {name!r}" if name else "the organisation has no location")
+    raise LookupError(
+        f"the organisation has no location named {name!r}" if name else "the organisation has no location"
+    )
 
 
 @admin.command("create-organisation")
@@ -161,9 +163,7 @@ async def make_person(
                 operates_installation=bool(options.get("operates_installation")),
                 now_ms=_now_ms(),
             )
-            await people.add_membership(
-                tx, person_id=person_id, organisation_id=organisation_id, role=options["role"]
-            )
+            await people.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role=options["role"])
             await people.set_locations(
                 tx, person_id=person_id, organisation_id=organisation_id, location_ids=location_ids
             )
@@ -220,7 +220,13 @@ def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
 @click.option("--model", type=click.Choice(list(MODELS)), default="other", show_default=True)
 @click.option("--organisation", help="By default the first one made.")
 @click.option("--location", help="By default the organisation's first one.")
-@click.option("--json", "file", type=click.Path(dir_okay=False, writable=True), required=True, help="Where to write what to type.")
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, writable=True),
+    required=True,
+    help="Where what to type is written.",
+)
 @_with_config
 def add_chargers(
     count: int, prefix: str, model: str, organisation: str | None, location: str | None, file: str, config: str | None

@@ -1,4 +1,4 @@
-"""`borne demo`: Borne with three organisations and simulated chargers that really connect, really reboot, several of them badly."""
+"""`borne demo`: three organisations and simulated chargers that really connect and really reboot, several badly."""
 
 from __future__ import annotations
 
@@ -47,9 +47,16 @@ class DemoPerson(msgspec.Struct, frozen=True):
 
 
 PEOPLE = (
-    DemoPerson("camille@demo.test", "Camille Roux", "Atelier Lumière", "super-admin", "super-admin, Business", operates=True),
     DemoPerson(
-        "ali@demo.test", "Ali Benali", "Atelier Lumière", "admin", "admin of Nantes, Entrepôt", locations=("Nantes, Entrepôt",)
+        "camille@demo.test", "Camille Roux", "Atelier Lumière", "super-admin", "super-admin, Business", operates=True
+    ),
+    DemoPerson(
+        "ali@demo.test",
+        "Ali Benali",
+        "Atelier Lumière",
+        "admin",
+        "admin of Nantes, Entrepôt",
+        locations=("Nantes, Entrepôt",),
     ),
     DemoPerson("zoe@demo.test", "Zoé Martin", "Atelier Lumière", "user", "user with three chargers", chargers=3),
     DemoPerson("hugo@demo.test", "Hugo Leroy", "Hôtel du Parc", "super-admin", "super-admin, Standard"),
@@ -129,7 +136,9 @@ async def provision(server: Server) -> list[FleetMember]:
     members = []
     for charger in plan:
         if charger.connects:
-            members.append(await _member(server, charger, organisations[charger.organisation], chargers[charger.serial]))
+            members.append(
+                await _member(server, charger, organisations[charger.organisation], chargers[charger.serial])
+            )
     return members
 
 
@@ -215,7 +224,9 @@ async def _make_people(server: Server, organisations: dict[str, int], chargers: 
             await store.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role=person.role)
             ids = [locations[name] for name in person.locations]
             await store.set_locations(tx, person_id=person_id, organisation_id=organisation_id, location_ids=ids)
-            await store.assign(tx, person_id=person_id, charger_ids=by_organisation[person.organisation][: person.chargers])
+            await store.assign(
+                tx, person_id=person_id, charger_ids=by_organisation[person.organisation][: person.chargers]
+            )
 
 
 async def _member(server: Server, charger: DemoCharger, organisation_id: int, charger_id: int) -> FleetMember:
@@ -233,7 +244,8 @@ async def _member(server: Server, charger: DemoCharger, organisation_id: int, ch
         by="Borne",
     )
     row = await store.by_id(server.db, organisation_id, charger_id)
-    assert row is not None and password is not None
+    if row is None or password is None:
+        raise LookupError(f"{charger.name} is gone")
     url = f"ws://127.0.0.1:{server.settings.gateway.port}/ocpp"
     return charger.member(row.identity, password, url)
 

@@ -1,6 +1,7 @@
 """Wiring: from settings to running objects, by hand, in one place. The only one that knows SQLite from PostgreSQL.
 
-Order matters: the lock, the database, the engine with its machines told of our absence, the gateway, the portal; and back at the end.
+Order matters: the lock, the database, the engine with its machines told of our absence, the gateway, the portal;
+and back at the end.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ class Server:
             deadline_least_s=rules.deadline_least_s, deadline_most_s=rules.deadline_most_s, at_once=rules.at_once
         )
         self.sessions = Sessions(self.clock, lambda: secrets.randbelow(2**31 - 1) + 1)
-        self.engine = Engine(
-            self.db, self.bus, self.clock, preparers=self.sessions.preparers(), on_broken=self._broken
-        )
+        self.engine = Engine(self.db, self.bus, self.clock, preparers=self.sessions.preparers(), on_broken=self._broken)
         self.restarts = Restarts(self.engine, restart_settings)
         self.batches = Batches(self.engine, self.restarts, restart_settings)
         self.engine.after = self.batches.follow
@@ -158,7 +157,9 @@ class Server:
         await follower.load()
         gateway = Gateway(links, directory, self.attempts, load_dialects(), settings)
         exits.push_async_callback(self._cancel, asyncio.create_task(follower.follow(), name="directory"))
-        exits.push_async_callback(self._cancel, asyncio.create_task(flush_signs(links, self._flush_signs), name="signs"))
+        exits.push_async_callback(
+            self._cancel, asyncio.create_task(flush_signs(links, self._flush_signs), name="signs")
+        )
         try:
             await gateway.start()
         except OSError as error:
@@ -305,4 +306,3 @@ def run_loop(main: Any) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
-

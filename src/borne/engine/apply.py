@@ -1,7 +1,9 @@
 """apply: the heart. The only writer of machine state.
 
-Facts come in, in order; a group of them is stepped and saved in one transaction; after the commit their `done` callbacks are called
-and hints go out. Nothing is confirmed before its commit. A group that fails is applied again one by one: the culprit goes to the dead
+Facts come in, in order; a group of them is stepped and saved in one transaction; after the commit their `done`
+callbacks are called
+and hints go out. Nothing is confirmed before its commit. A group that fails is applied again one by one: the
+culprit goes to the dead
 letters, its neighbours commit. While the store cannot write, nothing is confirmed and everything is refused at once.
 """
 
@@ -51,7 +53,8 @@ class StorageFailingError(Exception):
 
 
 class Item:
-    """Something on its way: a fact, or what is to be asked and done in a charger's turn (`prepare`) or in the house's (`house`)."""
+    """Something on its way: a fact, or what is to be asked and done in a charger's turn (`prepare`) or in the
+    house's (`house`)."""
 
     __slots__ = ("charger_id", "done", "fact", "house", "prepare")
 
@@ -73,7 +76,8 @@ class Item:
 class Engine:
     """Applies facts. `on_broken` is called once when the store broke for good: the process must end and start anew.
 
-    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` sees each group before it is
+    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` sees
+    each group before it is
     saved (batches). Wiring sets both, so that this file knows neither.
     """
 
@@ -176,6 +180,8 @@ class Engine:
             self._task = None
         while self._inbox and not self.failing:
             await self._apply_group(self._take())
+        while self._inbox:
+            _tell(self._inbox.popleft(), StorageFailingError("Borne ends and nothing can be stored"))
 
     async def _run(self) -> None:
         while True:

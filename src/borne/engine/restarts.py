@@ -1,4 +1,5 @@
-"""Restarts as people ask for them and as links carry them out. The rules are core.access and core.restart; this asks and commits."""
+"""Restarts as people ask for them and as links carry them out. The rules are core.access and core.restart; this
+asks and commits."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class RestartSettings(msgspec.Struct, frozen=True):
 
 
 class Usual(msgspec.Struct, frozen=True):
-    """How long a model's restart takes: the median of its last successes here (`n` of them), or the catalogue's figure (n = 0)."""
+    """How long a model's restart takes: the median of its last successes here (`n` of them), or the catalogue's
+    figure (n = 0)."""
 
     duration_ms: int
     n: int

@@ -35,8 +35,8 @@ class Room:
     """One charger. The states are immutable; the room holds the newest. Dropped, not repaired, when a commit fails."""
 
     __slots__ = (
-        "charger_id", "disabled", "last_seen_ms", "location_id", "model", "open_sessions", "organisation_id", "restarts", "shown", "state",
-        "version",
+        "charger_id", "disabled", "last_seen_ms", "location_id", "model", "open_sessions", "organisation_id", "restarts",
+        "shown", "state", "version",
     )  # fmt: skip
 
     def __init__(self, row: Row) -> None:
@@ -96,7 +96,8 @@ class Room:
         state = held.state
         row = (
             state.id, held.version, held.version + 1, _encode(state).decode(), state.phase, int(state.verdict is None),
-            int(state.watches), state.verdict, state.reason, state.not_before_ms, state.written_ms or state.sent_ms, state.ended_ms,
+            int(state.watches), state.verdict, state.reason, state.not_before_ms, state.written_ms or
+            state.sent_ms, state.ended_ms,
             state.duration_ms, state.wake_at_ms,
         )  # fmt: skip
         held.version += 1

@@ -65,7 +65,7 @@ class Timers:
     async def _strike(self) -> None:
         while due := await store.due_chargers(self._engine.db, self._clock.now_ms()):
             await self._wake(due)
-            if len(due) < 500:
+            if len(due) < 500 or self._engine.failing:
                 return
 
     async def _wake(self, charger_ids: list[int]) -> None:

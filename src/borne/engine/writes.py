@@ -16,8 +16,8 @@ from borne.store.db import StoreError, Transaction
 from borne.store.schema import readings, session_messages
 
 READING_COLUMNS = (
-    "received_ms", "charger_id", "idx", "evse", "connector", "transaction", "quantity", "value", "device_ms", "phase", "context", "location",
-    "raw",
+    "received_ms", "charger_id", "idx", "evse", "connector", "transaction", "quantity", "value", "device_ms", "phase",
+    "context", "location", "raw",
 )  # fmt: skip
 MESSAGE_COLUMNS = ("received_ms", "charger_id", "idx", "kind", "transaction", "seq", "raw")
 
