@@ -13,7 +13,7 @@ function count() {
       skewMs = Number(node.dataset.serverMs) - Date.now();
       delete node.dataset.serverMs;
     }
-    const shown = amount(Math.max(0, Math.floor((Date.now() + skewMs - Number(node.dataset.sinceMs)) / 1000)));
+    const shown = amount(Math.max(0, Math.round((Date.now() + skewMs - Number(node.dataset.sinceMs)) / 1000)));
     if (node.textContent !== shown) node.textContent = shown;
   }
   for (const arc of document.querySelectorAll("[data-arc-from-ms]")) {

@@ -53,13 +53,16 @@ function reload() {
 }
 
 function state(open) {
-  clearTimeout(bannerTimer);
-  const show = () => {
-    if (banner) banner.hidden = open;
-    for (const dot of document.querySelectorAll(".dot-live")) dot.dataset.state = open ? "on" : "off";
-  };
-  if (open) show();
-  else bannerTimer = setTimeout(() => { if (!document.hidden) show(); }, PATIENCE_MS);
+  if (open) {
+    clearTimeout(bannerTimer);
+    bannerTimer = null;
+    show(true);
+  } else bannerTimer ??= setTimeout(() => { bannerTimer = null; show(document.hidden); }, PATIENCE_MS);
+}
+
+function show(open) {
+  if (banner) banner.hidden = open;
+  for (const dot of document.querySelectorAll(".dot-live")) dot.dataset.state = open ? "on" : "off";
 }
 
 // ---- what changed is fetched anew, one fragment at a time
