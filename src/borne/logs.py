@@ -26,9 +26,7 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     last: structlog.typing.Processor = structlog.processors.JSONRenderer() if form == "json" else _line
     handler = logging.StreamHandler(sys.stderr)
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, last])
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, last]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -106,7 +106,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def gateway_url(self) -> str:
         """What is typed into chargers, without the identity and the slash before it."""
         scheme = "wss" if self.gateway.tls_certificate else "ws"
-        return (self.gateway.public_url or f"{scheme}://{_shown(self.gateway.host)}:{self.gateway.port}/ocpp").rstrip("/")
+        return (self.gateway.public_url or f"{scheme}://{_shown(self.gateway.host)}:{self.gateway.port}/ocpp").rstrip(
+            "/"
+        )
 
 
 def load(path: str | None, environment: Mapping[str, str] | None = None) -> Settings:

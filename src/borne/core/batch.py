@@ -1,7 +1,8 @@
 """The batch machine: restarts many chargers, a few at a time in each location, and asks after failures.
 
-At most `at_once` chargers of a location are away together; a slot frees when a charger is back, at its verdict, or five minutes
-after its Reset. After three failures in a row nothing more is released until a person says continue or stop.
+At most `at_once` chargers of a location are away together; a slot frees when a charger is back, at its verdict, or
+five minutes after its Reset. After three failures in a row nothing more is released until a person says continue or
+stop.
 """
 
 from __future__ import annotations

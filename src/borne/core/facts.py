@@ -1,8 +1,9 @@
 """Facts: what happened, in domain words.
 
-A fact is immutable, names its charger and its instant of receipt (`at_ms`, milliseconds since the epoch, UTC, read from
-Borne's own clock), and carries everything a rule needs, so that `step` never asks anybody anything. Facts of a link carry
-the link's epoch: the rules ignore those of an older one. Device times are kept beside the time of receipt, never instead of it.
+A fact is immutable, names its charger and its instant of receipt (`at_ms`, milliseconds since the epoch, UTC, read
+from Borne's own clock), and carries everything a rule needs, so that `step` never asks anybody anything. Facts of a
+link carry the link's epoch: the rules ignore those of an older one. Device times are kept beside the time of receipt,
+never instead of it.
 """
 
 from __future__ import annotations
@@ -232,8 +233,8 @@ class RestartSent(Fact, frozen=True, gc=False, kw_only=True):
 
 
 class RestartWritten(Fact, frozen=True, gc=False, kw_only=True):
-    """The Reset was handed to the socket: from here on evidence counts. Submitted right after the write, so that whatever the
-    charger says after it comes after it here too."""
+    """The Reset was handed to the socket: from here on evidence counts. Submitted right after the write, so that
+    whatever the charger says after it comes after it here too."""
 
     restart_id: int
     epoch: int

@@ -33,8 +33,8 @@ NO_STOP_RECEIVED = "no stop received"
 
 
 def start_key(fact: SessionStarted) -> str:
-    """What a start shares with its retries, whatever their message ids: charger + connector + tag + time + meter (1.6), or the
-    charger's transaction id (2.x)."""
+    """What a start shares with its retries, whatever their message ids: charger + connector + tag + time + meter
+    (1.6), or the charger's transaction id (2.x)."""
     if fact.transaction is not None:
         return f"t|{fact.transaction}"
     return f"s|{fact.evse}.{fact.connector}|{(fact.tag or '').casefold()}|{fact.device_ms}|{fact.meter_start_wh}"

@@ -1,4 +1,5 @@
-"""What counts as proof that a charger restarted, and what is said at the deadline. Never a guess dressed as a verdict.
+"""What counts as proof that a charger restarted, and what is said at the deadline. Never a guess dressed as a
+verdict.
 
 Evidence counts only after the Reset was handed to the socket. A boot proves a restart when it is unsolicited and comes
 1. on the link that carried the Reset, if a boot had been answered on it before, or it had been open for two minutes: a first boot

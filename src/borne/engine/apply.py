@@ -1,10 +1,9 @@
 """apply: the heart. The only writer of machine state.
 
 Facts come in, in order; a group of them is stepped and saved in one transaction; after the commit their `done`
-callbacks are called
-and hints go out. Nothing is confirmed before its commit. A group that fails is applied again one by one: the
-culprit goes to the dead
-letters, its neighbours commit. While the store cannot write, nothing is confirmed and everything is refused at once.
+callbacks are called and hints go out. Nothing is confirmed before its commit. A group that fails is applied again one
+by one: the culprit goes to the dead letters, its neighbours commit. While the store cannot write, nothing is
+confirmed and everything is refused at once.
 """
 
 from __future__ import annotations
@@ -76,9 +75,8 @@ class Item:
 class Engine:
     """Applies facts. `on_broken` is called once when the store broke for good: the process must end and start anew.
 
-    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` sees
-    each group before it is
-    saved (batches). Wiring sets both, so that this file knows neither.
+    `preparers` maps a kind of fact to what must ask the database before it is stepped (sessions); `after` sees each
+    group before it is saved (batches). Wiring sets both, so that this file knows neither.
     """
 
     def __init__(

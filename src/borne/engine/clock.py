@@ -9,8 +9,9 @@ STEP_MS = 1_000  # a smaller difference is drift
 
 
 class Clock:
-    """Anchored wall time: read once, then carried on by the monotonic clock, so that a step of the system's clock makes no
-    deadline early or endless. `check_step` notices the step, takes over the new time and returns by how much it moved."""
+    """Anchored wall time: read once, then carried on by the monotonic clock, so that a step of the system's clock
+    makes no deadline early or endless. `check_step` notices the step, takes over the new time and returns by how much
+    it moved."""
 
     def __init__(
         self, wall_ns: Callable[[], int] = time.time_ns, monotonic_ns: Callable[[], int] = time.monotonic_ns

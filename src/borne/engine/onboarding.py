@@ -155,4 +155,3 @@ def _tell(bus: Bus, charger_id: int, organisation_id: int, location_id: int = 0)
     """The gateway looks at its directory again, the pages at the charger."""
     bus.publish(Hint("directory", charger_id, organisation_id, location_id, charger_id))
     bus.publish(Hint("charger", charger_id, organisation_id, location_id, charger_id))
-

@@ -61,8 +61,8 @@ class Restarts:
         self._settings = settings
 
     async def request(self, scope: Scope, charger_id: int, new: NewRestart) -> Outcome:
-        """Restart a charger. `restart_id` says which restart is followed now; `existing` that it was there already (a repeated
-        click, or somebody else's); `reasons` (core.access.Reason) why nothing was started."""
+        """Restart a charger. `restart_id` says which restart is followed now; `existing` that it was there already (a
+        repeated click, or somebody else's); `reasons` (core.access.Reason) why nothing was started."""
 
         async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
             return await self._request(tx, room, writes, scope, new)

@@ -25,7 +25,8 @@ HeardMs = Callable[[int], int | None]
 class Timers:
     """Wakes machines whose deadline is due, says that Borne is alive, and notices when the clock was moved.
 
-    `heard_ms(charger_id)` says when the charger's own last message came on the link that is open now (from the gateway's memory).
+    `heard_ms(charger_id)` says when the charger's own last message came on the link that is open now (from the
+    gateway's memory).
     """
 
     def __init__(self, engine: Engine, clock: Clock, heard_ms: HeardMs) -> None:
