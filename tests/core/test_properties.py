@@ -255,6 +255,7 @@ def test_time_alone_ends_every_restart_that_is_not_queued(
             break
         at_ms = max(at_ms, state.wake_at_ms)
         state, _ = restart_machine.step(state, Woke(charger_id=CHARGER, at_ms=at_ms))
+        assert state.wake_at_ms is None or state.wake_at_ms > at_ms, "it would be struck again and again"
     assert state.verdict is not None
     assert state.wake_at_ms is None
     assert not state.watches

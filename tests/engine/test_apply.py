@@ -308,6 +308,17 @@ async def test_stop_applies_what_is_in_the_inbox(small: Small) -> None:
     assert await stored(small) == list(range(700))
 
 
+async def test_stop_leaves_nobody_waiting_while_nothing_can_be_stored(fragile: Small, faulty: FaultyDatabase) -> None:
+    faulty.error = DiskFull("no space")
+    with pytest.raises(StorageFailingError):
+        await fragile.house.engine.apply(metered(fragile, 1))
+    answers: list[Answer] = []
+    fragile.house.engine._task.cancel()  # type: ignore[union-attr]
+    fragile.house.engine.submit(metered(fragile, 2), answers.append)
+    await fragile.house.engine.stop()
+    assert [type(answer) for answer in answers] == [StorageFailingError]
+
+
 async def test_an_answer_that_cannot_be_delivered_disturbs_nobody(small: Small) -> None:
     answers: list[Answer] = []
 
