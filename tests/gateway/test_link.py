@@ -237,6 +237,23 @@ async def test_r6_a_charger_that_boots_while_the_restart_is_taken_gets_no_reset(
         assert it.engine.of(RestartWritten) == []
 
 
+async def test_a_boot_that_waits_for_its_answer_comes_before_a_reset() -> None:
+    async with house() as it, dial(it) as socket:
+        await it.engine.wait_for(LinkOpened)
+        it.engine.due.append(Due(7, "soft", None))
+        it.engine.hold()
+        await socket.send(json.dumps([2, "1", "Heartbeat", {}]))
+        await socket.send(json.dumps([2, "2", "BootNotification", BOOT]))
+        await asyncio.sleep(0.1)
+        it.engine.release()  # the link settles by the heartbeat, while the boot waits for its commit
+        frames = [json.loads(await asyncio.wait_for(socket.recv(), 5)) for _ in range(3)]
+        assert [(frame[0], frame[1] if frame[0] == 3 else frame[2]) for frame in frames] == [
+            (3, "1"),
+            (3, "2"),
+            (2, "Reset"),
+        ]
+
+
 async def test_a_link_that_ends_while_the_restart_is_taken_says_that_nothing_was_written() -> None:
     async with house() as it:
         go = asyncio.Event()
@@ -258,10 +275,10 @@ async def test_a_triggered_boot_is_solicited() -> None:
         await settled(it, socket)
         link = it.links.of(1)
         assert link is not None
-        assert link.trigger_boot()
+        assert link.commands.trigger_boot()
         frame = await next_call(socket)
         assert frame[2:] == ["TriggerMessage", {"requestedMessage": "BootNotification"}]
-        assert not link.trigger_boot()
+        assert not link.commands.trigger_boot()
         await socket.send(json.dumps([3, frame[1], {"status": "Accepted"}]))
         await call(socket, "BootNotification", BOOT, "2")
         assert [boot.solicited for boot in it.engine.of(Booted)] == [False, True]

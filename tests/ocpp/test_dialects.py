@@ -31,54 +31,20 @@ AT = Received(1, 2, 1_795_348_800_000, '[2,"1","X",{"as":"received"}]')
 ANSWER = Answer(1_795_348_800_000, 300, "accepted", "77", "Accepted")
 # What each version lets a charger send (1.6 §4 with the security whitepaper; 2.0.1 part 2, messages initiated by the station).
 SENT: dict[Protocol, set[str]] = {
-    "1.6": set(
-        [
-            "Authorize",
-            "BootNotification",
-            "DataTransfer",
-            "DiagnosticsStatusNotification",
-            "FirmwareStatusNotification",
-            "Heartbeat",
-            "LogStatusNotification",
-            "MeterValues",
-            "SecurityEventNotification",
-            "SignCertificate",
-            "SignedFirmwareStatusNotification",
-            "StartTransaction",
-            "StatusNotification",
-            "StopTransaction",
-        ]
-    ),
-    "2.0.1": set(
-        [
-            "Authorize",
-            "BootNotification",
-            "ClearedChargingLimit",
-            "DataTransfer",
-            "FirmwareStatusNotification",
-            "Get15118EVCertificate",
-            "GetCertificateStatus",
-            "Heartbeat",
-            "LogStatusNotification",
-            "MeterValues",
-            "NotifyChargingLimit",
-            "NotifyCustomerInformation",
-            "NotifyDisplayMessages",
-            "NotifyEVChargingNeeds",
-            "NotifyEVChargingSchedule",
-            "NotifyEvent",
-            "NotifyMonitoringReport",
-            "NotifyReport",
-            "PublishFirmwareStatusNotification",
-            "ReportChargingProfiles",
-            "ReservationStatusUpdate",
-            "SecurityEventNotification",
-            "SignCertificate",
-            "StatusNotification",
-            "TransactionEvent",
-        ]
-    ),
-}
+    "1.6": {
+        "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
+        "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification", "SignCertificate",
+        "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
+    },
+    "2.0.1": {
+        "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification",
+        "Get15118EVCertificate", "GetCertificateStatus", "Heartbeat", "LogStatusNotification", "MeterValues",
+        "NotifyChargingLimit", "NotifyCustomerInformation", "NotifyDisplayMessages", "NotifyEVChargingNeeds",
+        "NotifyEVChargingSchedule", "NotifyEvent", "NotifyMonitoringReport", "NotifyReport",
+        "PublishFirmwareStatusNotification", "ReportChargingProfiles", "ReservationStatusUpdate",
+        "SecurityEventNotification", "SignCertificate", "StatusNotification", "TransactionEvent",
+    },
+}  # fmt: skip
 EVERY = [(protocol, action) for protocol, actions in SENT.items() for action in sorted(actions)]
 
 

@@ -12,23 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from borne.core.facts import (
-    AnswerStatus,
-    BootTriggered,
-    LinkLost,
-    LinkOpened,
-    LinkSettled,
-    LossHow,
-    RestartAnswered,
-    RestartUnwritten,
-    RestartWritten,
-)
+from borne.core.facts import LinkLost, LinkOpened, LinkSettled, LossHow
+from borne.gateway.commands import Commands
 from borne.gateway.masking import masked
 from borne.gateway.metrics import count
 from borne.ocpp import frames
-from borne.ocpp.conversation import PAUSE_AT, RESUME_AT, Asked, Conversation
+from borne.ocpp.conversation import PAUSE_AT, RESUME_AT, Conversation
 from borne.ocpp.frames import Bad, Call, Error, Payload, Result
-from borne.ocpp.messages import Answer, Message, Received, reset_status
+from borne.ocpp.messages import Answer, Message, Received
 from borne.ocpp.values import UnusableError
 
 if TYPE_CHECKING:
@@ -45,9 +36,7 @@ CLOSE_INTERNAL = 1011
 CLOSE_TRY_LATER = 1013
 # The usual talk, in which no secret has a place: not searched for one before it is recorded.
 NO_SECRETS = frozenset(("Heartbeat", "MeterValues", "StatusNotification"))
-SILENCE_SLACK_S = (
-    0.25  # the wheel's tick, and a tenth of a period at most: two periods are two periods, not two and a bit
-)
+SILENCE_SLACK_S = 0.25  # the wheel's tick (a tenth of a period at most): two periods are not two and a bit
 
 Security = Literal["none", "tls", "mutual_tls"]
 State = Literal["waiting", "opening", "open", "gone"]
@@ -57,17 +46,16 @@ class Link:
     """A charger's link. `hub` holds what all links share."""
 
     __slots__ = (
-        "_boots",
         "_going",
         "_paused",
         "_pinged",
         "_settle_at_s",
-        "_taking",
         "_tick_s",
-        "_triggered",
-        "_wants_restart",
         "address",
+        "boots",
+        "boots_waiting",
         "charger",
+        "commands",
         "dialect",
         "epoch",
         "heard_ms",
@@ -101,15 +89,14 @@ class Link:
         self.heard_ms: int | None = None
         self.loss: LinkLost | None = None
         self.noted = ""  # a line for the timeline, told once the epoch is known
-        self._boots = 0  # announced on this link, answered or not
         self._going = False
         self._settle_at_s = 0.0
         self._tick_s = 0.0
         self._paused = False
         self._pinged = False
-        self._taking = False
-        self._triggered = False
-        self._wants_restart = False
+        self.boots = 0  # announced on this link
+        self.boots_waiting = 0  # of these, not answered yet
+        self.commands = Commands(self)
 
     # ---- life
 
@@ -142,7 +129,7 @@ class Link:
         self.state = "open"
         now_s = self.hub.loop.time()
         self._settle_at_s = now_s + self.settle_s
-        self._hang(min(now_s + self.ping_s, self._settle_at_s))
+        self.come_by(min(now_s + self.ping_s, self._settle_at_s))
         self.hub.on_open(self)
         self.go_on()
 
@@ -221,13 +208,14 @@ class Link:
             self._take(frame)  # type: ignore[arg-type]
         elif kind is Result or kind is Error:
             self.heard_ms = at_ms
-            self._answered(frame)  # type: ignore[arg-type]
+            self.commands.answered(frame)  # type: ignore[arg-type]
         else:
             self._bad(frame)  # type: ignore[arg-type]
 
     def _take(self, call: Call) -> None:
         if call.action == "BootNotification":
-            self._boots += 1
+            self.boots += 1
+            self.boots_waiting += 1
         if self.state == "open" and not self._going and not self.hub.engine.full and self.talk.begin(call):
             self._going = True  # the usual case: nothing is before it
             try:
@@ -293,8 +281,8 @@ class Link:
         earlier = self.talk.earlier_answer()
         if earlier is not None:
             self.hub.counts.replayed += 1
-            self._send(earlier)
-            self.talk.done(earlier)
+            self.send(earlier)
+            self._over(call, earlier)
             return
         if call.action == "BootNotification":
             self.talk.forget_answers()  # it counts its message ids anew
@@ -335,7 +323,7 @@ class Link:
             fact = None
             if message.translate is not None:
                 at_ms = hub.clock.now_ms()
-                received = Received(self.charger.charger_id, self.epoch, at_ms, call.text, self._triggered)
+                received = Received(self.charger.charger_id, self.epoch, at_ms, call.text, self.commands.triggered)
                 fact = message.translate(call.payload, received)
         except UnusableError as error:
             self._refuse(call, self.dialect.codes.property, f"{error.field} is missing or unusable")
@@ -381,7 +369,7 @@ class Link:
         if message.refusable:
             self._refuse(call, self.dialect.codes.internal, "not stored; try again")
         else:
-            self.talk.done(None)
+            self._over(call, None)
         self.go_on()
 
     def _authorise(self, tag: str) -> None:
@@ -404,27 +392,35 @@ class Link:
     def _reply(self, call: Call, message: Message, answer: Answer | None) -> None:
         payload: Payload = {} if message.reply is None or answer is None else message.reply(answer)
         text = frames.print_result(call.id, payload)
-        self._send(text)
+        self.send(text)
         # A heartbeat changes nothing and its answer grows old: a repeated one is answered anew.
-        self.talk.done(text, remember=message.translate is not None)
+        self._over(call, text, remember=message.translate is not None)
 
     def _refuse(self, call: Call, code: str, why: str) -> None:
-        self.talk.done(self._send_error(call.id, code, why), remember=False)
+        self._over(call, self._send_error(call.id, code, why), remember=False)
+
+    def _over(self, call: Call, reply: str | None, *, remember: bool = True) -> None:
+        """A call is dealt with (None: unanswered)."""
+        self.talk.done(reply, remember=remember)
+        if call.action == "BootNotification":
+            self.boots_waiting -= 1
+            self.commands.go_on()
 
     def _send_error(self, call_id: str, code: str, why: str) -> str:
         count(self.hub.counts.refused_calls, code)
         text = frames.print_error(call_id, code, why)
-        self._send(text)
+        self.send(text)
         return text
 
-    def _send(self, text: str) -> None:
+    def send(self, text: str) -> None:
+        """Write a frame, and record it."""
         hub = self.hub
         hub.counts.frames_out += 1
         if hub.record is not None:
             hub.record(self.charger.charger_id, hub.clock.now_ms(), "out", masked(text))
         self.transport.send(text)
 
-    # ---- settling, and our calls
+    # ---- settling
 
     def _settle(self, how: Literal["booted", "heard", "silence"]) -> None:
         """The link may be spoken to from now on."""
@@ -439,90 +435,12 @@ class Link:
             self.restart_due()
 
     def restart_due(self) -> None:
-        """A restart may be due: ask for it as soon as the link is settled and has no call of ours outstanding."""
-        self._wants_restart = True
-        if self.state == "open" and self.settled and not self._taking and self.talk.asked is None:
-            self._wants_restart = False
-            self._taking = True
-            self.hub.start(self._take_restart())
-
-    async def _take_restart(self) -> None:
-        charger_id, epoch, boots = self.charger.charger_id, self.epoch, self._boots
-        try:
-            due = await self.hub.take_restart(charger_id, epoch)
-        except Exception:
-            log.exception("a restart of charger %d could not be taken", charger_id)
-            return
-        finally:
-            self._taking = False
-        if due is None:
-            if self._wants_restart:
-                self.restart_due()
-            return
-        at_ms = self.hub.clock.now_ms()
-        if (
-            self.state != "open" or self._boots != boots
-        ):  # it left, or booted by itself: a Reset would hit the wrong moment
-            fact = RestartUnwritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch)
-            self.hub.tell(fact)
-            return
-        self.talk.forget_answers()  # it may reboot on this very link, and count its message ids from "1" again
-        self._ask("Reset", self.dialect.table.reset(due.kind, due.evse), due.restart_id)
-        self.hub.tell(RestartWritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch))
-
-    def trigger_boot(self) -> bool:
-        """Ask the charger to announce itself. False: not settled, or another call of ours is outstanding."""
-        if self.state != "open" or not self.settled or self._taking or self.talk.asked is not None:
-            return False
-        self._triggered = True
-        fact = BootTriggered(charger_id=self.charger.charger_id, at_ms=self.hub.clock.now_ms(), epoch=self.epoch)
-        self.hub.tell(fact)
-        self._ask("TriggerMessage", self.dialect.table.trigger_boot(), 0)
-        return True
-
-    def _ask(self, action: str, payload: Payload, restart_id: int) -> None:
-        call_id = self.hub.new_id()
-        timeout_s = self.hub.settings.answer_timeout_s
-        deadline_ms = int((self.hub.loop.time() + timeout_s) * 1000)
-        self.talk.ask(Asked(call_id, action, restart_id, deadline_ms))
-        self._hang(self.hub.loop.time() + timeout_s)
-        self._send(frames.print_call(call_id, action, payload))
-
-    def _answered(self, frame: Result | Error) -> None:
-        found = self.talk.answer_to(frame.id)
-        if found is None:
-            self.hub.counts.stray_answers += 1
-            return
-        asked, _when = found
-        if asked.restart_id:
-            if isinstance(frame, Error):
-                self._tell_answer(asked, "error", frame.code, frame.text or frame.details)
-            else:
-                status = reset_status(frame.payload)
-                if status is None:
-                    self._tell_answer(asked, "error", self.dialect.codes.format, "an answer without a known status")
-                else:
-                    self._tell_answer(asked, status)
-        if self._wants_restart:
-            self.restart_due()
-
-    def _tell_answer(
-        self, asked: Asked, status: AnswerStatus, code: str | None = None, text: str | None = None
-    ) -> None:
-        fact = RestartAnswered(
-            charger_id=self.charger.charger_id,
-            at_ms=self.hub.clock.now_ms(),
-            restart_id=asked.restart_id,
-            epoch=self.epoch,
-            status=status,
-            code=code,
-            text=text,
-        )
-        self.hub.tell(fact)
+        """The engine says that a restart may be due."""
+        self.commands.restart_due()
 
     # ---- time
 
-    def _hang(self, at_s: float) -> None:
+    def come_by(self, at_s: float) -> None:
         """Come by at `at_s`, unless that happens earlier anyway."""
         if not self._tick_s or at_s < self._tick_s:
             self._tick_s = at_s
@@ -544,12 +462,7 @@ class Link:
             self.transport.ping()
         if not self.settled and now_s >= self._settle_at_s:
             self._settle("silence")
-        asked = self.talk.overdue(int(now_s * 1000) + 1)
-        if asked is not None:
-            if asked.restart_id:
-                self._tell_answer(asked, "timeout")
-            if self._wants_restart:
-                self.restart_due()
+        self.commands.expire(now_s)
         self._tick_s = self._next_tick_s(now_s)
         return self._tick_s
 
