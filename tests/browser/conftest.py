@@ -156,7 +156,8 @@ class Browsing:
 @pytest.fixture
 def browse(site: Site, browser: Browser, yard: Yard, request: pytest.FixtureRequest) -> Iterator[Browsing]:
     """`browse.open("/chargers", "sam@lumen.test", locale="fr-FR")`. At the end: no error in any console, no request that
-    failed, no violation of the content security policy, except those that the test named with `browse.watch.expect`. (It wants the yard so that it ends before the chargers leave.)"""
+    failed, no violation of the content security policy, except those that the test named with `browse.watch.expect`.
+    (It wants the yard so that it ends before the chargers leave.)"""
     browsing = Browsing(site, browser)
     yield browsing
     report = request.node.stash.get(REPORT, None)

@@ -80,7 +80,12 @@ def test_list_says_restarting_and_how_it_went(browse, charger):
     [
         ("rejects", {}, "Refused by the charger.", "The charger answered “Rejected”. It did not restart."),
         ("not-supported", {}, "Failed.", "NotSupported"),
-        ("accepts-does-nothing", {}, "Accepted, but did not restart.", "neither left its connection nor announced a boot"),
+        (
+            "accepts-does-nothing",
+            {},
+            "Accepted, but did not restart.",
+            "neither left its connection nor announced a boot",
+        ),
         ("never-back", {"drop_after_s": 0.3}, "Did not come back.", "It accepted, left its connection"),
         ("no-boot", {"drop_after_s": 0.3, "away_s": 0.5}, "Unknown, probably restarted.", "announced no boot"),
         ("never-answers", {}, "Unknown.", "neither answered the command nor left"),

@@ -218,7 +218,8 @@ def test_role_is_taken_between_modal_and_okay(browse, site, yard, add, new_organ
     page = browse.open(f"/chargers/{charger.id}", f"boss@{name}.test")
     modal = ask(page, charger.name)
     site.sql(
-        "UPDATE memberships SET role = 'operator' WHERE person_id = (SELECT id FROM people WHERE email = ?)", f"boss@{name}.test"
+        "UPDATE memberships SET role = 'operator' WHERE person_id = (SELECT id FROM people WHERE email = ?)",
+        f"boss@{name}.test",
     )
     modal.get_by_role("button", name="OKAY").click()
     page.wait_for_timeout(1_000)

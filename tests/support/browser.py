@@ -76,14 +76,17 @@ def storage_of(site: Site, browser: Any, email: str) -> Any:
 # The colour of an element's text, and the one that lies behind it, drawn on a canvas so that every notation is understood.
 _COLOURS = """(element) => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const rgba = (text) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const rgba = (text) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
   const layers = [];
   for (let node = element; node; node = node.parentElement) {
     const colour = getComputedStyle(node).backgroundColor;
     layers.unshift(colour);
   }
   canvas.clearRect(0, 0, 1, 1);
-  canvas.fillStyle = getComputedStyle(document.documentElement).colorScheme.includes("dark") && matchMedia("(prefers-color-scheme: dark)").matches ? "#000" : "#fff";
+  canvas.fillStyle = "#fff";
   canvas.fillRect(0, 0, 1, 1);
   for (const layer of layers) { canvas.fillStyle = layer; canvas.fillRect(0, 0, 1, 1); }
   const behind = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);

@@ -1,8 +1,8 @@
-"""A real Borne for tests: `borne serve` in its own folder on free ports, filled through `borne admin`; and real simulated chargers.
+"""A real Borne for tests: `borne serve` in its own folder on free ports, filled through `borne admin`; and simulated chargers.
 
-    with running_site(folder) as site, charger_yard(site) as yard:
-        charger = yard.connect(site.add_charger("Court", organisation="Lumen"), behaviour="rejects")
-        charger.resets  # how many Resets have reached it
+with running_site(folder) as site, charger_yard(site) as yard:
+    charger = yard.connect(site.add_charger("Court", organisation="Lumen"), behaviour="rejects")
+    charger.resets  # how many Resets have reached it
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class Site:
     def add_organisation(self, name: str, plan: str, *locations: str, time_zone: str = "Europe/Paris") -> int:
         """An organisation with these locations; its id."""
         first, *others = locations or ("Main",)
-        self.admin(
-            "create-organisation", "--name", name, "--plan", plan, "--location", first, "--time-zone", time_zone
-        )
+        self.admin("create-organisation", "--name", name, "--plan", plan, "--location", first, "--time-zone", time_zone)
         (organisation_id,) = self.sql("SELECT id FROM organisations WHERE name = ?", name)[0]
         for other in others:
             self.sql(
@@ -128,7 +126,14 @@ class Site:
         return int(organisation_id)
 
     def add_person(
-        self, email: str, role: str, organisation: str, *, name: str = "", locations: tuple[str, ...] = (), operates: bool = False
+        self,
+        email: str,
+        role: str,
+        organisation: str,
+        *,
+        name: str = "",
+        locations: tuple[str, ...] = (),
+        operates: bool = False,
     ) -> str:
         """An account with PASSWORD; its e-mail."""
         words = ["--email", email, "--password", PASSWORD, "--role", role, "--organisation", organisation]
@@ -137,7 +142,9 @@ class Site:
         self.admin("create-user", *words, *(["--operates-installation"] if operates else []))
         return email
 
-    def add_charger(self, name: str, organisation: str, *, location: str = "", model: str = "other", serial: str = "") -> Credentials:
+    def add_charger(
+        self, name: str, organisation: str, *, location: str = "", model: str = "other", serial: str = ""
+    ) -> Credentials:
         """A charger, and what to type into it."""
         words = ["--name", name, "--organisation", organisation, "--model", model, "--serial", serial, "--json"]
         made = json.loads(self.admin("add-charger", *words, *(["--location", location] if location else [])))
@@ -393,6 +400,7 @@ class Relay:
 
     def __init__(self, port: int) -> None:
         self._target = port
+        self.refuse = False  # True: whoever dials is turned away
         self.requests: list[str] = []
         self._streams: set[int] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -418,6 +426,9 @@ class Relay:
         return sum(1 for one in list(self.requests) if one.startswith(path))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuse:
+            writer.transport.abort()
+            return
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

@@ -18,6 +18,7 @@ from borne.store.db import Reader
 
 KEPT_S = 1.0
 RENEWED_S = 0.5  # asked for after this it is counted anew in the background, so that who keeps asking never waits
+SETTLED_S = 0.3  # who was told of a change gets a count begun after it, but no more than one in this time
 BOUND = 200
 
 
@@ -43,7 +44,12 @@ class Overviews:
     def __init__(self, db: Reader, bus: Bus) -> None:
         self._db = db
         self._kept: OrderedDict[Any, _Kept] = OrderedDict()
+        self._moved_s: dict[int, float] = {}  # organisation: when one of its chargers changed last
         bus.listen("directory", self._changed)
+        bus.listen("charger", self._moved)
+
+    def _moved(self, hint: Hint) -> None:
+        self._moved_s[hint.organisation_id] = time.monotonic()
 
     def _changed(self, hint: Hint) -> None:
         """Somebody added, moved or deleted a charger, and wants to see it."""
@@ -65,6 +71,18 @@ class Overviews:
         assert kept.task is not None
         return await asyncio.shield(kept.task)
 
+    async def newest(self, scope: Scope) -> Overview:
+        """The same for a page that was told of a change, and may be told of no other: counted after that change."""
+        kept = self._kept.get((scope.organisation_id, scope.location_ids, scope.charger_ids))
+        moved_s = self._moved_s.get(scope.organisation_id, 0.0)
+        while kept is not None and kept.counted_s <= moved_s:
+            await asyncio.sleep(max(0.0, kept.counted_s + SETTLED_S - time.monotonic()))
+            if kept.task is None and kept.counted_s <= moved_s:
+                kept.task = asyncio.create_task(self._count(scope, kept))
+            if kept.task is not None:
+                await asyncio.shield(kept.task)
+        return await self.of(scope)
+
     async def _count(self, scope: Scope, kept: _Kept) -> Overview:
         begun_s = time.monotonic()
         try:
@@ -77,9 +95,10 @@ class Overviews:
             kept.task = None
 
 
-async def overview(page: Page) -> Overview:
-    """The overview of the visitor's scope."""
+async def overview(page: Page, *, newest: bool = False) -> Overview:
+    """The overview of the visitor's scope; `newest` counts what changed up to now."""
     state = page.request.app.state
     if not hasattr(state, "charger_overviews"):
         state.charger_overviews = Overviews(page.services.db, page.services.bus)
-    return await cast(Overviews, state.charger_overviews).of(page.scope)
+    overviews = cast(Overviews, state.charger_overviews)
+    return await (overviews.newest(page.scope) if newest else overviews.of(page.scope))

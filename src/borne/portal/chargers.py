@@ -284,7 +284,7 @@ async def chargers(page: Page) -> Response[str]:
 @get("/chargers/tiles", may="member")
 async def live_tiles(page: Page) -> Response[str]:
     """The counts, when something in the list's scope changed."""
-    view, known = view_of(page), await overview(page)
+    view, known = view_of(page), await overview(page, newest=True)
     return page.part(
         "chargers/tiles.html", view=view, tiles=tiles(page, view, known), summary=summary(page, known), oob=True
     )
