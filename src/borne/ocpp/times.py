@@ -56,5 +56,4 @@ def _loose_ms(value: str) -> int | None:
 
 def print_instant(at_ms: int) -> str:
     """`at_ms` as chargers expect it: UTC with a Z and milliseconds."""
-    moment = _EPOCH + at_ms * _MS
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds")[:-6] + "Z"
