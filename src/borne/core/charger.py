@@ -1,7 +1,7 @@
 """The charger machine: who is connected, what it says of itself, what its connectors do.
 
 `step(state, fact)` is the whole machine; facts of an older epoch change nothing. The columns of the chargers table
-that lists and filters use are projected from the state by `project`.
+that lists and filters use are projected from the state by `engine.room`.
 """
 
 from __future__ import annotations
