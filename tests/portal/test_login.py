@@ -161,7 +161,7 @@ async def test_a_login_slides_while_it_is_used_and_ends_when_it_is_not(tmp_path:
         ("/\\evil.test", "/"),
         ("/ok\\..\\evil", "/"),
         ("javascript:alert(1)", "/"),
-        ("/a\nLocation: b", "/a Location: b"),
+        ("/a\nLocation: b", "/a%20Location:%20b"),
     ],
 )
 async def test_after_the_login_only_paths_of_the_portal_follow(tmp_path: Path, asked: str, reached: str) -> None:

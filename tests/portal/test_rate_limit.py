@@ -49,13 +49,13 @@ def test_an_ipv6_subscriber_is_one(address: str, network: str) -> None:
 def test_success_forgives_the_pair_but_not_the_address() -> None:
     limits = Limits(TestClock().now_ms)
     for _ in range(8):
-        limits.login_failed("192.0.2.7", "a@b.c")
+        limits.login_tried("192.0.2.7", "a@b.c")
     assert limits.login_wait_s("192.0.2.7", "a@b.c") > 0
     assert limits.login_wait_s("192.0.2.7", "other@b.c") == 0
     limits.login_succeeded("192.0.2.7", "a@b.c")
     assert limits.login_wait_s("192.0.2.7", "a@b.c") == 0
     for number in range(60):
-        limits.login_failed("192.0.2.7", f"{number}@b.c")
+        limits.login_tried("192.0.2.7", f"{number}@b.c")
     assert limits.login_wait_s("192.0.2.7", "new@b.c") > 0
 
 
@@ -64,5 +64,5 @@ async def test_those_who_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     limits = Limits(TestClock().now_ms)
     assert await limits.slow_down("a@b.c")
     for _ in range(16):
-        limits.login_failed("192.0.2.7", "a@b.c")
+        limits.login_tried("192.0.2.7", "a@b.c")
     assert not await limits.slow_down("a@b.c")

@@ -11,7 +11,7 @@ from borne.portal.access import access_of
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, password_of, text_of
 from borne.portal.frame import THEME_COOKIE, THEMES, Page
-from borne.portal.login import limits_of, password_words, start_login
+from borne.portal.login import is_password, limits_of, password_words, start_login
 from borne.portal.security import browser_cookie, local_path
 from borne.store import logins, people
 
@@ -78,12 +78,10 @@ async def look(page: Page, data: Form) -> Response[str]:
 async def change_password(page: Page, data: Form) -> Response[str]:
     """A new password, a new token for this browser, and the end of every other login."""
     services, person_id, email = page.services, page.person.person_id, page.person.email
-    limits = limits_of(page)
-    if limits.login_wait_s(page.address, email):
-        raise PageError(429, page._("Too many attempts from here. Wait a few minutes."))
     person = await people.by_id(services.db, person_id)
-    if not await services.passwords.verify(person.password_hash if person else None, password_of(data)):
-        limits.login_failed(page.address, email)
+    if limits_of(page).login_wait_s(page.address, email):
+        raise PageError(429, page._("Too many attempts from here. Wait a few minutes."))
+    if not await is_password(page, email, person.password_hash if person else None, password_of(data)):
         return await _show(page, 422, password_error=page._("This is not your password."))
     new = password_of(data, "new_password")
     if not is_acceptable(new):

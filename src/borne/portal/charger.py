@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -25,9 +26,12 @@ TIMELINE_LINES = 20
 TIMELINE_MOST = 300  # lines that a page left open gathers
 FRAMES_SHOWN = 100
 FRAME_BOUND = 20_000
+FRAME_DEPTH = 12  # brackets within each other; real messages have half as many
 TELL_RESTART_MS = 86_400_000  # how long the story of an ended restart stays in full
 FULL_TURN = 100  # the wheel's circle has this path length
 Fact = tuple[str, Any]
+_BRACKETS = re.compile(r"[\[\]{}]")
+_raw_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class ConnectorLine(msgspec.Struct, frozen=True):
@@ -266,15 +270,31 @@ async def frames(
 def frame_line(at_ms: int, direction: str, text: str) -> FrameLine:
     """A frame in words: the action of a call; result or error of an answer; anything else as it came."""
     try:
-        parts = json.loads(text)
-    except ValueError:
+        said = _said_by(text)
+    except (msgspec.DecodeError, UnicodeError):
+        said = None
+    if said is None:
         return FrameLine(at_ms, direction, "?", text[:FRAME_BOUND])
-    if not isinstance(parts, list) or len(parts) < 3 or parts[0] not in (2, 3, 4):
-        return FrameLine(at_ms, direction, "?", text[:FRAME_BOUND])
-    kind = {2: str(parts[2]), 3: "CALLRESULT", 4: f"CALLERROR {parts[2]}"}[parts[0]]
-    payload = parts[3:] if parts[0] != 3 else parts[2:]
-    body = json.dumps(payload[0] if len(payload) == 1 else payload, indent=2, ensure_ascii=False)
-    return FrameLine(at_ms, direction, f"{kind} · {parts[1]}", body[:FRAME_BOUND])
+    return FrameLine(at_ms, direction, *said)
+
+
+def _said_by(text: str) -> tuple[str, str] | None:
+    """Kind and indented payload; None for what is no frame, or nested so deep that indenting would blow it up."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > FRAME_DEPTH:
+        return None
+    parts = _raw_parts(text)
+    number = msgspec.json.decode(parts[0]) if len(parts) > 2 else None
+    if type(number) is not int or number not in (2, 3, 4):
+        return None
+    frame_id, word = (str(msgspec.json.decode(part)) for part in parts[1:3])
+    kind = {2: word, 3: "CALLRESULT", 4: f"CALLERROR {word}"}[number]
+    payload = parts[2:] if number == 3 else parts[3:]
+    body = msgspec.json.format(msgspec.json.encode(payload[0] if len(payload) == 1 else payload), indent=2)
+    return f"{kind} · {frame_id}"[:FRAME_BOUND], body.decode()[:FRAME_BOUND]
 
 
 ROUTES = [charger, top, timeline_part, frames]

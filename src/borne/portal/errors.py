@@ -15,6 +15,7 @@ from borne.engine.passwords import TooBusyError
 from borne.portal.access import LoginNeededError, SetupNeededError
 from borne.portal.frame import AnyRequest, PageView, toast_event
 from borne.portal.language import N_
+from borne.store.db import BadValue
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +92,20 @@ def on_busy(request: AnyRequest, _error: TooBusyError) -> Response[str]:
     return response
 
 
+def on_impossible_value(request: AnyRequest, error: BadValue) -> Response[str]:
+    """A number or a text that no row can have (an id of 30 digits): there is nothing of that name."""
+    log.info("%s of %s: %s", request.method, route_of(request), error)
+    return _answer(request, 404)
+
+
 def on_any(request: AnyRequest, error: Exception) -> Response[str]:
-    log.error("a page failed: %s %s", request.method, request.url.path, exc_info=error)
+    log.error("a page failed: %s %s", request.method, route_of(request), exc_info=error)
     return _answer(request, 503 if PageView(request).services.storage_failing() else 500)
+
+
+def route_of(request: AnyRequest) -> str:
+    """The pattern of the address, for logs: the address itself may hold a secret (the link that resets a password)."""
+    return str(request.scope.get("path_template") or "an unknown address")
 
 
 def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[str]:
@@ -116,6 +128,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     HTTPException: on_http,
     PageError: on_page_error,
     TooBusyError: on_busy,
+    BadValue: on_impossible_value,
     LoginNeededError: on_login_needed,
     SetupNeededError: on_setup_needed,
     500: on_any,

@@ -38,6 +38,7 @@ THEMES = ("light", "dark")
 TOAST_COOKIE = "borne_toast"
 TOAST_S = 30
 TOAST_BOUND = 600
+ADDRESS_SIGNS = "%/?#[]@!$&'()*+,;=:~-._"  # what an address may hold as it is
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -187,6 +188,7 @@ class PageView:
 
     def go(self, path: str, toast: str | None = None, cookies: Iterable[Cookie] = ()) -> Response[str]:
         """Send the browser on to a path of ours, with a message to show there."""
+        path = quote(path, safe=ADDRESS_SIGNS)  # a header holds nothing but ASCII
         answer = Response("", media_type=MediaType.HTML, status_code=200 if self.is_part else 303)
         answer.headers["hx-redirect" if self.is_part else "location"] = path
         for cookie in cookies:

@@ -47,22 +47,39 @@ async def login_page(page: Page, next: FromQuery[str | None] = None) -> Response
 async def log_in(page: Page, data: Form) -> Response[str]:
     email, password, onward = email_of(data), password_of(data), local_path(text_of(data, "next", 2_000))
     limits = limits_of(page)
-    wait_s = limits.login_wait_s(page.address, email)
-    if wait_s:
-        raise PageError(429, _wait_words(page, wait_s), retry_after_s=wait_s)
+    _refuse_the_hasty(page, email)
     if not await limits.slow_down(email):
         raise TooBusyError
     person = await people.by_email(page.services.db, email)
+    _refuse_the_hasty(page, email)  # others may have failed while this one waited
     usable_hash = person.password_hash if person is not None and not person.disabled else None
-    if not await page.services.passwords.verify(usable_hash, password) or person is None:
-        limits.login_failed(page.address, email)
+    if not await is_password(page, email, usable_hash, password) or person is None:
         error = page._("The e-mail address or the password is wrong.")
         return page.show("login.html", 422, email=email, next=onward, error=error)
-    limits.login_succeeded(page.address, email)
     cookie = await start_login(page, person.id)
     if page.services.passwords.is_outdated(person.password_hash):
         await _strengthen(page, person.id, password)
     return page.go(onward, cookies=[cookie])
+
+
+def _refuse_the_hasty(page: Page, email: str) -> None:
+    wait_s = limits_of(page).login_wait_s(page.address, email)
+    if wait_s:
+        raise PageError(429, _wait_words(page, wait_s), retry_after_s=wait_s)
+
+
+async def is_password(page: Page, email: str, password_hash: str | None, password: str) -> bool:
+    """Whether it is the account's; a wrong one counts against this address. Raises TooBusyError: it was not looked at."""
+    limits = limits_of(page)
+    limits.login_tried(page.address, email)
+    try:
+        fits = await page.services.passwords.verify(password_hash, password)
+    except TooBusyError:
+        limits.login_unjudged(page.address, email)
+        raise
+    if fits:
+        limits.login_succeeded(page.address, email)
+    return fits
 
 
 def _wait_words(page: Page, wait_s: int) -> str:

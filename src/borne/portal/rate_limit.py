@@ -46,6 +46,12 @@ class Counter:
         left_ms = self._windows[key][0] + self.window_ms - self._now_ms()
         return max(1, math.ceil(left_ms / 1_000))
 
+    def take_back(self, key: str) -> None:
+        """One event less in the key's window."""
+        if self.count(key):
+            started_ms, events = self._windows[key]
+            self._windows[key] = (started_ms, events - 1)
+
     def forget(self, key: str) -> None:
         self._windows.pop(key, None)
 
@@ -67,14 +73,24 @@ class Limits:
         network = network_of(address)
         return max(self.address.wait_s(network), self.pair.wait_s(f"{network} {email}"))
 
-    def login_failed(self, address: str, email: str) -> None:
+    def login_tried(self, address: str, email: str) -> None:
+        """Count a failure, before the password is looked at: a hundred guesses sent at once are a hundred guesses."""
         network = network_of(address)
         self.address.add(network)
         self.pair.add(f"{network} {email}")
         self.account.add(email)
 
     def login_succeeded(self, address: str, email: str) -> None:
+        """It was no failure, and forgives those of this address with this account."""
+        self.login_unjudged(address, email)
         self.pair.forget(f"{network_of(address)} {email}")
+
+    def login_unjudged(self, address: str, email: str) -> None:
+        """The password was not looked at after all."""
+        network = network_of(address)
+        self.address.take_back(network)
+        self.pair.take_back(f"{network} {email}")
+        self.account.take_back(email)
 
     async def slow_down(self, email: str) -> bool:
         """Wait a little where an account is under attack. False: too many wait already, try later."""
