@@ -127,12 +127,12 @@ async def waiting(page: Page, charger_id: FromPath[int], since: FromQuery[int] =
         name=name_of(row),
         connected=bool(row.online) and state.link_opened_ms >= since,
         link_opened_ms=state.link_opened_ms,
-        mistakes=mistakes(page, row.identity, since),
+        mistakes=mistakes(page, row.id, row.identity, since),
         since_ms=since,
     )
 
 
-def mistakes(page: Page, identity: str, since_ms: int) -> list[Mistake]:
+def mistakes(page: Page, charger_id: int, identity: str, since_ms: int) -> list[Mistake]:
     """The newest refused connections that were meant for this charger, each kind once."""
     known = page.services.attempts
     if known is None:
@@ -142,14 +142,16 @@ def mistakes(page: Page, identity: str, since_ms: int) -> list[Mistake]:
     for attempt in known.recent():
         if attempt.at_ms < oldest_ms:
             break
-        if attempt.reason in MISTAKES and attempt.reason not in found and _is_meant(attempt, identity):
+        if attempt.reason in MISTAKES and attempt.reason not in found and _is_meant(attempt, charger_id, identity):
             text = page._(MISTAKES[attempt.reason], identity=attempt.identity)
             found[attempt.reason] = Mistake(attempt.at_ms, text, attempt.address, attempt.reason in HARMLESS)
     return list(found.values())[:MISTAKES_SHOWN]
 
 
-def _is_meant(attempt: Attempt, identity: str) -> bool:
-    """It named this identity, or one with a typing mistake in it. Others are not this organisation's business."""
+def _is_meant(attempt: Attempt, charger_id: int, identity: str) -> bool:
+    """It named this identity, or one with a typing mistake in it. Another charger, however alike, is not this page's business."""
+    if attempt.charger_id not in (0, charger_id):
+        return False
     named, own = attempt.identity.casefold().strip(), identity.casefold()
     return named == own or (bool(named) and difflib.SequenceMatcher(None, named, own).ratio() >= LIKE)
 

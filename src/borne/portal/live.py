@@ -25,7 +25,7 @@ from borne.core.scope import Scope
 from borne.portal.access import Access, access_of
 from borne.portal.frame import AnyRequest, Page
 from borne.portal.security import login_cookie_name
-from borne.store import charger_list, watched
+from borne.store import charger_list, restart_list, watched
 from borne.store.db import Database
 
 Noun = Literal["charger", "restart", "batch"]
@@ -204,9 +204,8 @@ async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["charge
                 organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id
             ):
                 topics.add(f"restart:{row.id}")
-    if asked.get("batch") and scope.role != "user":
-        found = await watched.batches_of(db, scope.organisation_id, asked["batch"])
-        topics |= {f"batch:{row.id}" for row in found}
+    if asked.get("batch"):
+        topics |= {f"batch:{one}" for one in await restart_list.reached_batches(db, scope, asked["batch"])}
     return frozenset(topics)
 
 

@@ -67,7 +67,7 @@ async def okay(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
     """OKAY. The key of the form makes a second click, or a retry, the same restart."""
     row, question = await _question(page, charger_id)
     entered = _entered(data)
-    is_repeat = row.restart_id is not None and await _is_repeat(page, row.restart_id, entered.key)
+    is_repeat = row.restart_id is not None and await _is_repeat(page, charger_id, row.restart_id, entered.key)
     if question.waiting and not is_repeat:
         return _asked(page, question, entered, 409)
     now_ms = page.services.clock.now_ms()
@@ -82,7 +82,7 @@ async def okay(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
         evse=entered.evse,
         when=when,
         why=entered.why,
-        idempotency_key=f"{KEY_PREFIX}{entered.key}",
+        idempotency_key=_key(charger_id, entered.key),
     )
     outcome = await page.services.restarts.request(page.scope, charger_id, new)
     if outcome.reasons:
@@ -136,9 +136,14 @@ async def _with_waiting(page: Page, scope: Scope, question: view.Ask, restart_id
     return replace(question, waiting=waiting.text, waiting_id=restart_id if may else None)
 
 
-async def _is_repeat(page: Page, restart_id: int, key: str) -> bool:
+async def _is_repeat(page: Page, charger_id: int, restart_id: int, key: str) -> bool:
     """Whether the charger's restart is this very request, sent again."""
-    return await restart_list.restart_key(page.services.db, page.scope, restart_id) == f"{KEY_PREFIX}{key}"
+    return await restart_list.restart_key(page.services.db, page.scope, restart_id) == _key(charger_id, key)
+
+
+def _key(charger_id: int, key: str) -> str:
+    """The idempotency key of a form: the same one for another charger is another request."""
+    return f"{KEY_PREFIX}{charger_id}-{key}"
 
 
 def _entered(form: dict[str, Any]) -> view.Entered:
@@ -158,8 +163,10 @@ def _when(entered: view.Entered, zone: str, now_ms: int) -> tuple[When | None, s
     """When to send it, or the word of what is wrong with the time."""
     if entered.when == "free":
         return "free", ""
-    if entered.when != "at":
+    if entered.when == "now":
         return "now", ""
+    if entered.when != "at":
+        return None, "time_missing"
     at_ms = view.instant_at(entered.at, zone)
     if at_ms is None:
         return None, "time_missing"

@@ -27,6 +27,11 @@ class Attempt(Protocol):
     @property
     def identity(self) -> str: ...
     @property
+    def charger_id(self) -> int:
+        """The charger that has this identity; 0 where none has."""
+        ...
+
+    @property
     def reason(self) -> str:
         """A word: path, identity, password, … (`portal.attempts.WHY` says each in a sentence)."""
         ...

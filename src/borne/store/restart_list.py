@@ -231,6 +231,12 @@ async def batch_row(db: Any, scope: Scope, batch_id: int) -> Any | None:
     return await db.first(select(batches).where(batches.c.id == batch_id, _batch_in_scope(scope)))
 
 
+async def reached_batches(db: Any, scope: Scope, batch_ids: Sequence[int]) -> list[int]:
+    """Those of the batches whose page this person could open."""
+    statement = select(batches.c.id).where(batches.c.id.in_(batch_ids), _batch_in_scope(scope))
+    return [row.id for row in await db.all(statement)]
+
+
 async def recent_batches(db: Any, scope: Scope, limit: int = 5) -> Sequence[Any]:
     """The newest batches in scope, for the top of the history."""
     statement = (
