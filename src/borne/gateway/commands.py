@@ -37,7 +37,7 @@ class Commands:
     def _is_idle(self) -> bool:
         """Whether a call may go out now. A boot that waits for its answer comes first."""
         link = self._link
-        may_speak = link.state == "open" and link.settled and link.boots_waiting == 0
+        may_speak = link.state == "open" and link.settled and link.calls.boots_waiting == 0
         return may_speak and not self._taking and link.talk.asked is None
 
     def restart_due(self) -> None:
@@ -54,7 +54,7 @@ class Commands:
 
     async def _take_restart(self) -> None:
         link = self._link
-        charger_id, epoch, boots = link.charger.charger_id, link.epoch, link.boots
+        charger_id, epoch, boots = link.charger.charger_id, link.epoch, link.calls.boots
         try:
             due = await link.hub.take_restart(charger_id, epoch)
         except Exception:
@@ -65,7 +65,7 @@ class Commands:
         if due is None:
             self.go_on()
         elif (
-            link.state != "open" or link.boots != boots
+            link.state != "open" or link.calls.boots != boots
         ):  # it left, or booted by itself: this is not its moment any more
             at_ms = link.hub.clock.now_ms()
             link.hub.tell(RestartUnwritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch))

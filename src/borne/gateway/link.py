@@ -6,21 +6,19 @@ engine; the charger is answered when they are committed. Nothing here waits insi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from borne.core.facts import LinkLost, LinkOpened, LinkSettled, LossHow
+from borne.gateway.calls import Calls
 from borne.gateway.commands import Commands
 from borne.gateway.masking import masked
 from borne.gateway.metrics import count
 from borne.ocpp import frames
-from borne.ocpp.conversation import PAUSE_AT, RESUME_AT, Conversation
-from borne.ocpp.frames import Bad, Call, Error, Payload, Result
-from borne.ocpp.messages import Answer, Message, Received
-from borne.ocpp.values import UnusableError
+from borne.ocpp.conversation import Conversation
+from borne.ocpp.frames import Bad, Call, Error, Result
 
 if TYPE_CHECKING:
     from borne.gateway.ports import Outcome, Transport
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLOSE_GOING_AWAY = 1001
-CLOSE_POLICY = 1008
-CLOSE_INTERNAL = 1011
 CLOSE_TRY_LATER = 1013
 # The usual talk, in which no secret has a place: not searched for one before it is recorded.
 NO_SECRETS = frozenset(("Heartbeat", "MeterValues", "StatusNotification"))
@@ -42,18 +37,27 @@ Security = Literal["none", "tls", "mutual_tls"]
 State = Literal["waiting", "opening", "open", "gone"]
 
 
+class _Gone:
+    """The transport of a link that is over. It lets the socket go although something still holds the link."""
+
+    def _nothing(self, *_args: object) -> None:
+        return None
+
+    send = ping = close = abort = pause_reading = resume_reading = _nothing
+
+
+GONE = _Gone()
+
+
 class Link:
     """A charger's link. `hub` holds what all links share."""
 
     __slots__ = (
-        "_going",
-        "_paused",
         "_pinged",
         "_settle_at_s",
         "_tick_s",
         "address",
-        "boots",
-        "boots_waiting",
+        "calls",
         "charger",
         "commands",
         "dialect",
@@ -89,13 +93,10 @@ class Link:
         self.heard_ms: int | None = None
         self.loss: LinkLost | None = None
         self.noted = ""  # a line for the timeline, told once the epoch is known
-        self._going = False
         self._settle_at_s = 0.0
         self._tick_s = 0.0
-        self._paused = False
         self._pinged = False
-        self.boots = 0  # announced on this link
-        self.boots_waiting = 0  # of these, not answered yet
+        self.calls = Calls(self)
         self.commands = Commands(self)
 
     # ---- life
@@ -131,7 +132,7 @@ class Link:
         self._settle_at_s = now_s + self.settle_s
         self.come_by(min(now_s + self.ping_s, self._settle_at_s))
         self.hub.on_open(self)
-        self.go_on()
+        self.calls.go_on()
 
     @property
     def ping_s(self) -> float:
@@ -148,12 +149,14 @@ class Link:
         """The socket ended. `code` is that of the charger's close frame, None without one."""
         how: LossHow = "misbehaved" if misbehaved else "dropped" if code is None else "close_frame"
         self._end(how, ours=misbehaved, code=code)
+        self.transport = GONE
 
     def close(self, code: int, reason: str, how: LossHow, *, ours: bool) -> None:
         """End the link from our side: the fact goes in now, whatever the socket still does."""
         if self.state != "gone":
             self._end(how, ours=ours)
             self.transport.close(code, reason)
+            self.transport = GONE
 
     def _end(self, how: LossHow, *, ours: bool, code: int | None = None) -> None:
         if self.state == "gone":
@@ -179,7 +182,7 @@ class Link:
     def _submit_loss(self) -> None:
         loss, self.loss = self.loss, None
         if loss is not None:
-            self.hub.tell(loss if loss.epoch else replace(loss, epoch=self.epoch))
+            self.hub.tell(loss if loss.epoch else replace(loss, epoch=self.epoch), urgent=False)
         self.hub.on_loss_told(self)
 
     # ---- what comes in
@@ -205,208 +208,24 @@ class Link:
         kind = type(frame)
         if kind is Call:
             self.heard_ms = at_ms
-            self._take(frame)  # type: ignore[arg-type]
+            self.calls.take(frame)  # type: ignore[arg-type]
         elif kind is Result or kind is Error:
             self.heard_ms = at_ms
             self.commands.answered(frame)  # type: ignore[arg-type]
         else:
             self._bad(frame)  # type: ignore[arg-type]
 
-    def _take(self, call: Call) -> None:
-        if call.action == "BootNotification":
-            self.boots += 1
-            self.boots_waiting += 1
-        if self.state == "open" and not self._going and not self.hub.engine.full and self.talk.begin(call):
-            self._going = True  # the usual case: nothing is before it
-            try:
-                self._deal(call)
-            finally:
-                self._going = False
-            if self.talk.waiting:
-                self.go_on()
-            return
-        if not self.talk.offer(call):
-            self.close(CLOSE_POLICY, "too many calls at once", "misbehaved", ours=True)
-            return
-        if self.talk.waiting >= PAUSE_AT:
-            self._pause()
-        self.go_on()
-
     def _bad(self, frame: Bad) -> None:
         count(self.hub.counts.bad_frames, frame.why)
         if frame.id is not None and self.state == "open":
             codes = self.dialect.codes
             code = codes.message_type if frame.why == "message_type" else codes.format
-            self._send_error(frame.id, code, frame.why)
+            self.send_error(frame.id, code, frame.why)
 
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
+    # ---- what goes out
 
-    def _resume(self) -> None:
-        if self._paused and self.state != "gone":
-            self._paused = False
-            self.sign_s = self.hub.loop.time()
-            self.transport.resume_reading()
-
-    # ---- the charger's calls, one at a time, in order
-
-    def go_on(self) -> None:
-        """Deal with the calls that wait, as far as it goes without waiting for a commit."""
-        if self._going:
-            return
-        self._going = True
-        try:
-            while self.state == "open":
-                if self.hub.engine.full:
-                    self._stall()
-                    break
-                call = self.talk.next()
-                if call is None:
-                    break
-                self._deal(call)
-        finally:
-            self._going = False
-        if self._paused and self.talk.waiting <= RESUME_AT and not self.hub.engine.full:
-            self._resume()
-
-    def _stall(self) -> None:
-        """The engine is full: read no more until it has room again."""
-        if self.talk.waiting:
-            self._pause()
-            self.hub.stall(self)
-
-    def _deal(self, call: Call) -> None:
-        earlier = self.talk.earlier_answer()
-        if earlier is not None:
-            self.hub.counts.replayed += 1
-            self.send(earlier)
-            self._over(call, earlier)
-            return
-        if call.action == "BootNotification":
-            self.talk.forget_answers()  # it counts its message ids anew
-        message = self.dialect.messages.get(call.action)
-        if message is None:
-            known = call.action.isalnum() and self.dialect.schemas.knows(call.action)
-            codes = self.dialect.codes
-            self._refuse(call, codes.not_supported if known else codes.not_implemented, "not taken here")
-        elif not self.dialect.may_send(self.registration, message):
-            self._refuse(call, self.dialect.codes.security, "not accepted yet")
-        elif self._is_acceptable(call, message):
-            if not self.settled and call.action != "BootNotification":
-                self._settle("heard")
-            self._translate(call, message)
-
-    def _is_acceptable(self, call: Call, message: Message) -> bool:
-        """Check the payload; deviations of the declared list are counted and accepted, others refused where that is allowed."""
-        counts, code, why = self.hub.counts, "", ""
-        for flag in call.flags:
-            count(counts.tolerated, flag)
-            if flag == "duplicate_key":
-                code, why = self.dialect.codes.format, "duplicate keys"
-        for violation in self.dialect.schemas.check(call.action, call.payload):
-            count(counts.tolerated, violation.tolerance or violation.kind)
-            if violation.tolerance is None and not code:
-                code, why = self.dialect.codes.of(violation), violation.message
-        if code and message.refusable:
-            self._refuse(call, code, why)
-            return False
-        return True
-
-    def _translate(self, call: Call, message: Message) -> None:
-        hub = self.hub
-        try:
-            if message.tag is not None:
-                self._authorise(message.tag(call.payload) or "")
-                return
-            fact = None
-            if message.translate is not None:
-                at_ms = hub.clock.now_ms()
-                received = Received(self.charger.charger_id, self.epoch, at_ms, call.text, self.commands.triggered)
-                fact = message.translate(call.payload, received)
-        except UnusableError as error:
-            self._refuse(call, self.dialect.codes.property, f"{error.field} is missing or unusable")
-            return
-        if fact is not None:
-            hub.engine.submit(fact, self._committed)
-        else:
-            self._reply(call, message, Answer(hub.clock.now_ms(), hub.settings.heartbeat_s, self.registration))
-
-    def _committed(self, outcome: Outcome | BaseException) -> None:
-        """The fact of the call being answered is on disk, or it failed."""
-        call = self.talk.answering
-        if call is None or self.state == "gone":
-            return
-        message = self.dialect.messages[call.action]
-        if isinstance(outcome, BaseException):
-            self._failed(call, message, outcome)
-            return
-        if outcome.ignored:  # somebody else holds the charger by now: nothing that came here counts
-            self.close(CLOSE_GOING_AWAY, "superseded", "taken_over", ours=True)
-            return
-        hub = self.hub
-        if call.action == "BootNotification":
-            self.registration = outcome.registration
-        if message.reply is None:
-            self._reply(call, message, None)
-        else:
-            answer = Answer(
-                hub.clock.now_ms(),
-                hub.settings.heartbeat_s,
-                outcome.registration,
-                outcome.transaction,
-                outcome.tag_status,
-            )
-            self._reply(call, message, answer)
-        if call.action == "BootNotification":
-            self._settle("booted")
-        self.go_on()
-
-    def _failed(self, call: Call, message: Message, error: BaseException) -> None:
-        """It could not be stored. What must not be lost stays unanswered, so that the charger keeps it and tries again."""
-        log.warning("%s of charger %d was not stored: %r", call.action, self.charger.charger_id, error)
-        if message.refusable:
-            self._refuse(call, self.dialect.codes.internal, "not stored; try again")
-        else:
-            self._over(call, None)
-        self.go_on()
-
-    def _authorise(self, tag: str) -> None:
-        task = self.hub.start(self.hub.authorise(self.charger.charger_id, tag))
-        task.add_done_callback(self._authorised)
-
-    def _authorised(self, task: asyncio.Task[str]) -> None:
-        call = self.talk.answering
-        if call is None or self.state == "gone" or task.cancelled():
-            return
-        message = self.dialect.messages[call.action]
-        error = task.exception()
-        if error is not None:
-            self._failed(call, message, error)
-            return
-        now_ms = self.hub.clock.now_ms()
-        self._reply(call, message, Answer(now_ms, tag_status=task.result()))
-        self.go_on()
-
-    def _reply(self, call: Call, message: Message, answer: Answer | None) -> None:
-        payload: Payload = {} if message.reply is None or answer is None else message.reply(answer)
-        text = frames.print_result(call.id, payload)
-        self.send(text)
-        # A heartbeat changes nothing and its answer grows old: a repeated one is answered anew.
-        self._over(call, text, remember=message.translate is not None)
-
-    def _refuse(self, call: Call, code: str, why: str) -> None:
-        self._over(call, self._send_error(call.id, code, why), remember=False)
-
-    def _over(self, call: Call, reply: str | None, *, remember: bool = True) -> None:
-        """A call is dealt with (None: unanswered)."""
-        self.talk.done(reply, remember=remember)
-        if call.action == "BootNotification":
-            self.boots_waiting -= 1
-            self.commands.go_on()
-
-    def _send_error(self, call_id: str, code: str, why: str) -> str:
+    def send_error(self, call_id: str, code: str, why: str) -> str:
+        """Refuse a call; gives the text of the answer."""
         count(self.hub.counts.refused_calls, code)
         text = frames.print_error(call_id, code, why)
         self.send(text)
@@ -422,17 +241,13 @@ class Link:
 
     # ---- settling
 
-    def _settle(self, how: Literal["booted", "heard", "silence"]) -> None:
+    def settle(self, how: Literal["booted", "heard", "silence"]) -> None:
         """The link may be spoken to from now on."""
         if self.settled:
             return
         self.settled = True
         fact = LinkSettled(charger_id=self.charger.charger_id, at_ms=self.hub.clock.now_ms(), epoch=self.epoch, how=how)
-        self.hub.engine.submit(fact, self._settled)
-
-    def _settled(self, outcome: Outcome | BaseException) -> None:
-        if not isinstance(outcome, BaseException):
-            self.restart_due()
+        self.hub.tell(fact, self.restart_due, urgent=False)
 
     def restart_due(self) -> None:
         """The engine says that a restart may be due."""
@@ -450,18 +265,19 @@ class Link:
         """Do what is due: ping, give up on silence, settle, give up on an answer. Returns when to come again."""
         if self.state == "gone" or now_s < self._tick_s:  # the latter: an earlier visit has planned the next one
             return None
-        if self._paused:
+        if self.calls.is_paused:
             self.sign_s = now_s
         ping_s, quiet_s = self.ping_s, now_s - self.sign_s
         if quiet_s >= 2 * ping_s - min(SILENCE_SLACK_S, ping_s / 10):
             self._end("silent", ours=False)
             self.transport.abort()
+            self.transport = GONE
             return None
         if quiet_s >= ping_s and not self._pinged:
             self._pinged = True
             self.transport.ping()
         if not self.settled and now_s >= self._settle_at_s:
-            self._settle("silence")
+            self.settle("silence")
         self.commands.expire(now_s)
         self._tick_s = self._next_tick_s(now_s)
         return self._tick_s

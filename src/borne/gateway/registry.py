@@ -15,7 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from borne.core.facts import Fact, Noted
-from borne.gateway.link import CLOSE_GOING_AWAY, CLOSE_POLICY, Link
+from borne.gateway.calls import CLOSE_GOING_AWAY, CLOSE_POLICY
+from borne.gateway.link import Link
 from borne.gateway.metrics import Counts
 from borne.gateway.ports import Authorise, Clock, Engine, Outcome, Recorder, TakeRestart
 from borne.gateway.settings import GatewaySettings
@@ -68,7 +69,7 @@ class Links:
         self._penalties: dict[int, float] = {}  # charger -> until when (loop time)
         self._stalled: list[Link] = []
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._untold: deque[Fact] = deque()
+        self._untold: deque[Told] = deque()
         self._sweep = loop.call_later(60, self._forget_old_opens)
 
     # ---- coming and going
@@ -255,40 +256,48 @@ class Links:
             return
         links, self._stalled = self._stalled, []
         for link in links:
-            link.go_on()
+            link.calls.go_on()
 
-    def tell(self, fact: Fact) -> None:
-        """Submit a fact that nobody would repeat: it is kept and tried again while the engine cannot store it."""
+    def tell(self, fact: Fact, then: Callable[[], None] | None = None, *, urgent: bool = True) -> None:
+        """Submit a fact that nobody would repeat: it is kept and tried again while the engine cannot store it.
+
+        `then` is called after the commit.
+        """
+        told = Told(self, fact, then)
         if self._untold:
-            self._keep(fact)
+            self.keep(told)
         else:
-            self.engine.submit(fact, Told(self, fact), urgent=True)
+            self.engine.submit(fact, told, urgent=urgent)
 
-    def _keep(self, fact: Fact) -> None:
+    def keep(self, told: Told) -> None:
+        """Try again in a moment."""
         if not self._untold:
             self.loop.call_later(RETRY_S, self._tell_again)
-        self._untold.append(fact)
+        self._untold.append(told)
         if len(self._untold) > MAX_UNTOLD:
-            log.error("dropped %r: too many facts wait for the store", self._untold.popleft())
+            log.error("dropped %r: too many facts wait for the store", self._untold.popleft().fact)
 
     def _tell_again(self) -> None:
-        facts, self._untold = self._untold, deque()
-        for fact in facts:
-            self.engine.submit(fact, Told(self, fact), urgent=True)
+        waiting, self._untold = self._untold, deque()
+        for told in waiting:
+            self.engine.submit(told.fact, told, urgent=True)
 
 
 class Told:
-    """The end of `Links.tell`."""
+    """A fact on its way by `Links.tell`."""
 
-    __slots__ = ("fact", "links")
+    __slots__ = ("_links", "_then", "fact")
 
-    def __init__(self, links: Links, fact: Fact) -> None:
-        self.links = links
+    def __init__(self, links: Links, fact: Fact, then: Callable[[], None] | None) -> None:
+        self._links = links
+        self._then = then
         self.fact = fact
 
     def __call__(self, outcome: Outcome | BaseException) -> None:
         if isinstance(outcome, BaseException):
-            self.links._keep(self.fact)
+            self._links.keep(self)
+        elif self._then is not None:
+            self._then()
 
 
 class Takeover:
