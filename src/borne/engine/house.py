@@ -7,6 +7,7 @@ import logging
 
 from borne.core.facts import ServerReturned
 from borne.engine.apply import Engine
+from borne.engine.timers import step_clock
 from borne.store import incarnations
 from borne.store import rooms as store
 
@@ -21,7 +22,11 @@ async def begin(engine: Engine) -> int:
         engine.incarnation = await incarnations.begin(tx, now_ms)
     if last is None:
         return engine.incarnation
-    down_from_ms = min(now_ms, last.stopped_ms or last.alive_ms)
+    down_from_ms = last.stopped_ms or last.alive_ms
+    if now_ms < down_from_ms:  # the clock was set back meanwhile, by this much at least; forward, it would look like absence
+        log.warning("the system's clock was set back while Borne was away; deadlines move with it")
+        await step_clock(engine, now_ms - down_from_ms)
+        down_from_ms = now_ms
     after_id, count = 0, 0
     while ids := await store.unsettled_chargers(engine.db, after_id):
         facts = [ServerReturned(charger_id=c, at_ms=now_ms, down_from_ms=down_from_ms) for c in ids]

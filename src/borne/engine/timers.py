@@ -79,15 +79,18 @@ class Timers:
         if not by_ms:
             return
         log.warning("the system's clock was moved by %.1f s; deadlines move with it", by_ms / 1000)
-        after_id = 0
-        while ids := await store.watched_chargers(self._engine.db, after_id):
-            now_ms = self._clock.now_ms()
-            await asyncio.gather(
-                *(self._engine.apply(ClockStepped(charger_id=c, at_ms=now_ms, by_ms=by_ms)) for c in ids),
-                return_exceptions=True,
-            )
-            after_id = ids[-1]
+        await step_clock(self._engine, by_ms)
 
     async def _say_alive(self) -> None:
         async with self._engine.db.transaction() as tx:
             await incarnations.alive(tx, self._engine.incarnation, self._clock.now_ms())
+
+
+async def step_clock(engine: Engine, by_ms: int) -> None:
+    """Move the deadlines with the clock: tell every machine that counts time."""
+    after_id = 0
+    while ids := await store.watched_chargers(engine.db, after_id):
+        now_ms = engine.clock.now_ms()
+        facts = [ClockStepped(charger_id=charger_id, at_ms=now_ms, by_ms=by_ms) for charger_id in ids]
+        await asyncio.gather(*(engine.apply(fact) for fact in facts), return_exceptions=True)
+        after_id = ids[-1]

@@ -179,6 +179,7 @@ class World:
 
     async def end(self) -> None:
         """Stop everything in good order, and clean up."""
+        self._armed.clear()
         for charger in self.chargers:
             await charger.bot.stop()
         server = self.server
@@ -583,10 +584,7 @@ class World:
         server = self.server
         if server is not None and server.links is not None and (link := server.links.of(charger.id)) is not None:
 
-            async def trigger() -> bool:
-                return link.trigger_boot()
-
-            server.run(trigger())
+            self.loop.call_soon(link.commands.trigger_boot, context=server.process.context)
 
     def _do_firmware(self, charger: Charger, step: Step) -> None:
         self._for_a_while(step, lambda: self._firmware(charger, "Installing"), lambda: self._firmware(charger, "Installed"))
