@@ -14,6 +14,8 @@ from sqlalchemy import create_engine, select
 from borne.bus.memory import MemoryBus
 from borne.bus.port import Hint
 from borne.engine import onboarding
+from borne.engine.apply import Engine
+from borne.engine.clock import Clock
 from borne.engine.onboarding import Added, IdentityTakenError, charger_url, new_identity
 from borne.store import chargers, organisations
 from borne.store.chargers import Description, UnknownLocationError
@@ -27,6 +29,7 @@ KEY = b"k" * 32
 class Place:
     db: Database
     bus: MemoryBus
+    engine: Engine
     organisation_id: int
     location_id: int
     heard: list[Hint]
@@ -66,7 +69,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         place.location_id = await organisations.create_location(tx, place.organisation_id, name="Lyon", now_ms=0)
     place.bus.listen("directory", place.heard.append)
     place.bus.listen("charger", place.heard.append)
+    place.engine = Engine(place.db, place.bus, Clock())
+    place.engine.start()
     yield place
+    await place.engine.stop()
     await place.db.close()
 
 
@@ -92,7 +98,7 @@ async def test_gateway_and_pages_are_told_of_every_change(place: Place) -> None:
         onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=7, by="C"),
         onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=8, by="C"),
         onboarding.set_disabled(place.db, place.bus, **who, disabled=False, now_ms=9, by="C"),
-        onboarding.remove(place.db, place.bus, **who),
+        onboarding.remove(place.engine, **who),
     )
     for change in changes:
         await asyncio.sleep(0)
@@ -128,7 +134,7 @@ async def test_another_organisations_charger_does_not_exist(place: Place) -> Non
     assert not await onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, by="C")
     assert await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, by="C") is None
     assert not await onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=6, by="C")
-    assert not await onboarding.remove(place.db, place.bus, **who)
+    assert not await onboarding.remove(place.engine, **who)
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
     assert row is not None
     assert (row.name, row.disabled) == ("Quai 4", 0)

@@ -263,6 +263,10 @@ class BootTriggered(Fact, frozen=True, gc=False, kw_only=True):
     epoch: int
 
 
+class ChargerRemoved(Fact, frozen=True, gc=False, kw_only=True):
+    """Somebody deletes the charger: whatever it does from now on will not be seen."""
+
+
 # ---- time --------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from borne.core.facts import (
     AnswerStatus,
     Booted,
     BootTriggered,
+    ChargerRemoved,
     ClockStepped,
     Fact,
     LinkLost,
@@ -206,6 +207,8 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
             return _clock_stepped(state, fact), ()
         case Woke():
             return _woke(state, fact)
+        case ChargerRemoved():
+            return _removed(state, fact)
     return state, ()
 
 
@@ -430,6 +433,14 @@ def _woke(state: RestartState, fact: Woke) -> Stepped:
     if state.sent_ms is not None and fact.at_ms >= state.sent_ms + SLOT_FREE_AFTER_MS:
         return _free_slot(state)
     return state, ()
+
+
+def _removed(state: RestartState, fact: ChargerRemoved) -> Stepped:
+    """Nothing more will be heard: what has no verdict gets its last one, and nobody listens on."""
+    if state.verdict is not None:
+        return replace(state, watches=False), ()
+    state, effects = _end(state, fact, "not_sent" if state.phase in BEFORE_SENDING else "unknown", "deleted")
+    return replace(state, watches=False), effects
 
 
 def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:

@@ -40,11 +40,11 @@ FAILED_REASONS = (
 )
 UNKNOWN_REASONS = (
     "back_without_boot", "boot_proves_nothing", "borne_was_down", "left_unanswered", "no_answer", "no_sign", "error_answered",
-    "never_idle", "evse_not_seen", "came_back_late",
+    "never_idle", "evse_not_seen", "came_back_late", "deleted",
 )  # fmt: skip
 NOT_SENT_REASONS = (
     "withdrawn", "booted_first", "offline", "link_busy", "never_free", "role", "plan", "model", "never_connected", "restarting",
-    "updating", "disabled", "stopped",
+    "updating", "disabled", "stopped", "deleted",
 )  # fmt: skip
 
 

@@ -8,7 +8,13 @@ import secrets
 import msgspec
 
 from borne.bus.port import Bus, Hint
+from borne.core.facts import ChargerRemoved
 from borne.core.models import MODELS
+from borne.engine.apply import Engine
+from borne.engine.outcome import IGNORED, OK, Outcome
+from borne.engine.reactions import react
+from borne.engine.room import Room
+from borne.engine.writes import Writes
 from borne.store import chargers as store
 from borne.store import events
 from borne.store.chargers import Description, NewCharger
@@ -137,12 +143,23 @@ async def set_disabled(
     return True
 
 
-async def remove(db: Database, bus: Bus, *, organisation_id: int, charger_id: int) -> bool:
-    """Delete a charger; its link ends, its history stays. False: no such charger."""
-    async with db.transaction() as tx:
+async def remove(engine: Engine, *, organisation_id: int, charger_id: int) -> bool:
+    """Delete a charger; its link and its restarts end, its history stays. False: no such charger.
+
+    In the charger's turn: a restart that stayed open would be due for ever, and hold a place in its batch.
+    """
+
+    async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
         if not await store.remove(tx, organisation_id, charger_id):
-            return False
-    _tell(bus, charger_id, organisation_id)
+            return IGNORED
+        react(room, ChargerRemoved(charger_id=charger_id, at_ms=engine.clock.now_ms()), writes)
+        writes.changed.pop(charger_id, None)  # the row is gone
+        return OK
+
+    if (await engine.prepare(charger_id, prepare)).ignored:
+        return False
+    engine.forget(charger_id)
+    _tell(engine.bus, charger_id, organisation_id)
     return True
 
 

@@ -10,6 +10,7 @@ from borne.core.effects import Effect
 from borne.core.facts import (
     Booted,
     BootTriggered,
+    ChargerRemoved,
     ClockStepped,
     Fact,
     FirmwareStatusChanged,
@@ -61,6 +62,7 @@ CONCERNS: dict[type[Fact], tuple[bool, bool]] = {
     RestartAnswered: (False, True),
     BootTriggered: (False, True),
     Woke: (False, True),
+    ChargerRemoved: (False, True),
     ClockStepped: (True, True),
     ServerReturned: (True, True),
 }

@@ -135,9 +135,7 @@ async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
 async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Delete it. Its restarts and sessions stay in the history."""
     row = await _mine(page, charger_id)
-    await onboarding.remove(
-        page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id
-    )
+    await onboarding.remove(page.services.engine, organisation_id=row.organisation_id, charger_id=charger_id)
     return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=name_of(row)))
 
 

@@ -93,6 +93,8 @@ TEXTS: dict[tuple[str, str], str] = {
     ("unknown", "came_back_late"): N_(
         "It came back after %(away)s, later than the verdict could wait, and has announced no boot."
     ),
+    ("unknown", "deleted"): N_("The charger was deleted before it was known how the restart went."),
+    ("not_sent", "deleted"): N_("The charger was deleted before anything was sent to it."),
     ("not_sent", "withdrawn"): N_("It was withdrawn before anything was sent to the charger."),
     ("not_sent", "booted_first"): N_(
         "The charger booted by itself before the command was sent: there was nothing left to do."
