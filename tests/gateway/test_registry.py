@@ -290,8 +290,8 @@ async def test_an_opening_that_could_not_be_stored_closes_the_link_and_the_charg
 async def test_signs_of_life_are_given_for_the_flush() -> None:
     async with house() as it, dial(it) as socket:
         await call(socket, "Heartbeat", {})
-        ((charger_id, seen_ms),) = it.links.signs_ms()
-        assert charger_id == 1
+        (link,) = it.links.all()
+        seen_ms = it.links.sign_ms(link)
         assert abs(seen_ms - it.engine.clock.now_ms()) < 1000
         heard_ms = it.links.heard_ms(1)
         assert heard_ms is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
+from functools import cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -27,7 +29,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     """Why a request is refused. `identity` is what it seemed to mean, for the list of attempts."""
 
     status: Literal[400, 403, 404]
-    reason: str
+    reason: Literal["path", "identity"]
     identity: str
 
 
@@ -111,3 +113,19 @@ def is_foreign_origin(origin: str | None, host: str | None) -> bool:
 def has_token(header: str | None, token: str) -> bool:
     """Whether a comma separated header holds a token, in any case."""
     return header is not None and any(part.strip().lower() == token for part in header.split(","))
+
+
+def is_within(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address is one of these addresses, or lies in one of these networks."""
+    if not networks:
+        return False
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in _networks(networks))
+
+
+@cache
+def _networks(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in networks)

@@ -164,15 +164,14 @@ class Link:
         was, self.state = self.state, "gone"
         count(self.hub.counts.closed, how)
         if was != "waiting":
-            now_ms = self.hub.clock.now_ms()
             self.loss = LinkLost(
                 charger_id=self.charger.charger_id,
-                at_ms=now_ms,
+                at_ms=self.hub.clock.now_ms(),
                 epoch=self.epoch,
                 how=how,
                 ours=ours,
                 close_code=code,
-                last_sign_ms=now_ms - int((self.hub.loop.time() - self.sign_s) * 1000),
+                last_sign_ms=self.hub.sign_ms(self),
             )
             if self.epoch:
                 self._submit_loss()

@@ -226,10 +226,13 @@ class Links:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def signs_ms(self) -> list[tuple[int, int]]:
-        """(charger, instant of the last sign of life on its link), for the bulk flush."""
-        now_s, now_ms = self.loop.time(), self.clock.now_ms()
-        return [(c, now_ms - int((now_s - link.sign_s) * 1000)) for c, link in self._links.items()]
+    def all(self) -> list[Link]:
+        """The links of this moment."""
+        return list(self._links.values())
+
+    def sign_ms(self, link: Link) -> int:
+        """When the last sign of life came on a link: a frame, a ping or a pong."""
+        return self.clock.now_ms() - int((self.loop.time() - link.sign_s) * 1000)
 
     # ---- tools of the links
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -24,21 +24,11 @@ OVERLAP_MS = 5_000  # a change becomes visible a moment after the instant it car
 FULL_CHECK_POLLS = 600  # everything is read anew this often, in case a hint about a deleted charger was lost
 NOBODY = bytes(32)  # compared with when there is no such charger, so that the answer takes as long
 
-# The reasons of refused attempts, as the page that waits for a new charger names them.
-REASONS = (
-    "path",
-    "identity",
-    "no_password",
-    "password",
-    "subprotocol",
-    "no_subprotocol",  # accepted all the same, and worth a word
-    "disabled",
-    "certificate",
-    "origin",
-    "limit",
-    "busy",
-    "not_websocket",
-)
+# Why an attempt was refused, as the page that waits for a new charger names it. `no_subprotocol` was accepted all the same.
+Reason = Literal[
+    "path", "identity", "no_password", "password", "subprotocol", "no_subprotocol", "disabled", "certificate", "origin", "limit",
+    "busy", "not_websocket",
+]  # fmt: skip
 
 
 class Row(Protocol):
@@ -105,9 +95,6 @@ class Directory:
         self._on_removed = on_removed
         self._by_identity: dict[str, Entry] = {}
         self._by_id: dict[int, Entry] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_id)
 
     def find(self, identity: str) -> Entry | None:
         """The entry of an identity, also a disabled one."""
@@ -228,7 +215,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     address: str
     identity: str
-    reason: str
+    reason: Reason
     charger_id: int = 0  # 0: unknown
 
 
@@ -239,7 +226,7 @@ class Attempts:
         self._bus = bus
         self._last: deque[Attempt] = deque(maxlen=MAX_ATTEMPTS)
 
-    def note(self, at_ms: int, address: str, identity: str, reason: str, entry: Entry | None) -> None:
+    def note(self, at_ms: int, address: str, identity: str, reason: Reason, entry: Entry | None) -> None:
         """Remember one. Whoever looks at the page of a known charger is told."""
         shown = identity.encode("unicode_escape").decode("ascii")[:64]
         self._last.append(Attempt(at_ms, address, shown, reason, entry.charger_id if entry else 0))
@@ -251,11 +238,6 @@ class Attempts:
     def recent(self) -> Sequence[Attempt]:
         """Newest first."""
         return list(reversed(self._last))
-
-    def for_identity(self, identity: str) -> Sequence[Attempt]:
-        """Those that named this identity, newest first."""
-        shown = identity.encode("unicode_escape").decode("ascii")[:64]
-        return [attempt for attempt in reversed(self._last) if attempt.identity == shown]
 
 
 class Failures:

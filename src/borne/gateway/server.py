@@ -21,7 +21,7 @@ from borne.gateway.handshake import Asked, Refused
 from borne.gateway.link import Link, Security
 from borne.gateway.metrics import count
 from borne.gateway.registry import Links
-from borne.gateway.security import Attempts, Directory, Entry, Failures
+from borne.gateway.security import Attempts, Directory, Entry, Failures, Reason
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.sockets import Quiet, Socket
 from borne.gateway.tls import common_name, server_context
@@ -94,6 +94,7 @@ class Gateway:
             headers["connection"] = "Upgrade"  # "keep-alive, Upgrade" is right too, but not to picows
         asked = handshake.read_path(request.path, self.settings.path)
         address = door.address(headers, self.settings.trusted_proxies)
+        log.debug("a handshake for %s from %s", handshake.hide_secret(request.path), address)
         if isinstance(asked, Refused):
             return self._refuse(asked.status, asked.reason, address, asked.identity, None)
         entry = self.directory.find(asked.identity)
@@ -119,8 +120,10 @@ class Gateway:
         accepted = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol else {}
         return Upgrade(WSUpgradeResponse.create_101_response(accepted), listener)
 
-    def _proof(self, asked: Asked, header: str | None, entry: Entry | None, door: Door) -> tuple[str, Security]:
-        """(why the charger is refused, "" when it is who it says; how its link is protected)."""
+    def _proof(
+        self, asked: Asked, header: str | None, entry: Entry | None, door: Door
+    ) -> tuple[Reason | None, Security]:
+        """(why the charger is refused, None when it is who it says; how its link is protected)."""
         name = door.certificate_name()
         security: Security = "tls" if door.is_secure else "none"
         basic = handshake.read_basic(header, asked.identity)
@@ -128,20 +131,17 @@ class Gateway:
         secret = asked.secret if asked.secret is not None else password
         fits = self.directory.is_secret_of(entry, secret)  # always looked at: unknown chargers must take as long
         if name is not None:
-            return (
-                ("", "mutual_tls")
-                if entry and not entry.disabled and name == asked.identity
-                else ("certificate", security)
-            )
+            is_its = entry is not None and not entry.disabled and name == asked.identity
+            return (None, "mutual_tls") if is_its else ("certificate", security)
         if entry is None:
             return "identity", security
         if basic is not None and user not in ("", asked.identity):
             return "password", security
         if not fits:
             return "password" if secret else "no_password", security
-        return ("disabled", security) if entry.disabled else ("", security)
+        return ("disabled", security) if entry.disabled else (None, security)
 
-    def _unauthorised(self, reason: str, address: str, identity: str, entry: Entry | None) -> Upgrade:
+    def _unauthorised(self, reason: Reason, address: str, identity: str, entry: Entry | None) -> Upgrade:
         """401, and after too many of them 429: the same for unknown identities and for wrong passwords."""
         if self.failures.add(self.links.loop.time(), "a:" + address, "i:" + identity):
             return self._refuse(429, "limit", address, identity, entry, {"Retry-After": "60"})
@@ -150,7 +150,7 @@ class Gateway:
     def _refuse(
         self,
         status: int,
-        reason: str,
+        reason: Reason,
         address: str,
         identity: str,
         entry: Entry | None,
@@ -214,9 +214,9 @@ class Door(WSProtocol):  # type: ignore[misc]
         """The charger's address; behind a trusted proxy the one that it names."""
         peer = self._tcp.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) and peer else "unknown"
-        if address in trusted:
+        if handshake.is_within(address, trusted):
             hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
-            address = next((hop for hop in reversed(hops) if hop and hop not in trusted), address)
+            address = next((hop for hop in reversed(hops) if hop and not handshake.is_within(hop, trusted)), address)
         return address.encode("unicode_escape").decode("ascii")[:64]
 
 

@@ -19,10 +19,11 @@ async def flush_signs(links: Links, save: Save) -> None:
     """Save the last signs of life every `flush_s`, in slices. Runs until cancelled; a failure only costs time."""
     while True:
         await asyncio.sleep(links.settings.flush_s)
-        rows = links.signs_ms()
-        for first in range(0, len(rows), SLICE):
+        found = links.all()
+        for first in range(0, len(found), SLICE):
+            rows = [(link.charger.charger_id, links.sign_ms(link)) for link in found[first : first + SLICE]]
             try:
-                await save(rows[first : first + SLICE])
+                await save(rows)
             except Exception:
                 log.exception("signs of life could not be saved")
                 break
