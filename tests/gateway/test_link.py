@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -546,6 +548,47 @@ async def test_frames_are_recorded_both_ways() -> None:
         await call(socket, "BootNotification", BOOT)
         assert [(charger_id, direction) for charger_id, _, direction, _ in it.frames] == [(1, "in"), (1, "out")]
         assert it.links.counts.frames_in == it.links.counts.frames_out == 1
+
+
+# ---- whatever comes
+
+
+PIECES = st.sampled_from(
+    [
+        '[2,"1","Heartbeat",{}]',
+        '[2,"1","BootNotification",{"chargePointVendor":"v","chargePointModel":"m"}]',
+        '[2,"1","BootNotification",{}]',
+        '[2,"2","StopTransaction",{"transactionId":[{}]}]',
+        '[2,"3","MeterValues",{"meterValue":[{"sampledValue":[{"value":1e999,"unit":{}}]}]}]',
+        '[2,"4","Authorize",{"idTag":"x"}]',
+        '[3,"1",{}]',
+        '[4,"1",{},[],null,7]',
+        "[[[[",
+        '{"a":1,"a":2}',
+    ]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=30), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_no_talk_whatever_brings_a_link_down(texts: list[str]) -> None:
+    async def talk() -> None:
+        async with house() as it:
+            transport = FakeTransport()
+            entry = it.directory.find("CP1")
+            assert entry is not None
+            link = Link(it.links, entry, DIALECTS["1.6"], transport, "x", "none")
+            it.links.admit(link)
+            for text in texts:
+                link.on_sign_of_life()
+                link.on_text(text)
+            await asyncio.sleep(0.01)
+            assert link.state == "open"
+            link.on_text('[2,"last","Heartbeat",{}]')
+            await asyncio.sleep(0.01)
+            assert transport.calls[-1].startswith('send [3,"last"')
+
+    asyncio.run(talk())
 
 
 class FakeTransport:

@@ -221,12 +221,14 @@ async def test_s3_a_million_identities_would_leave_no_more_than_the_last_thousan
 
 
 async def test_the_address_comes_from_a_trusted_proxy_only() -> None:
-    forwarded = {"X-Forwarded-For": "198.51.100.7, 127.0.0.1"}
+    forwarded = {"X-Forwarded-For": "198.51.100.7, 127.0.0.1", "X-Forwarded-Proto": "https"}
     async with house() as it, dial(it, headers=forwarded):
-        assert (await it.engine.wait_for(LinkOpened))[0].address == "127.0.0.1"
+        (opened,) = await it.engine.wait_for(LinkOpened)
+        assert (opened.address, opened.security) == ("127.0.0.1", "none")
     for trusted in ("127.0.0.1", "127.0.0.0/8"):
         async with house(replace(SETTINGS, trusted_proxies=(trusted,))) as it, dial(it, headers=forwarded):
-            assert (await it.engine.wait_for(LinkOpened))[0].address == "198.51.100.7"
+            (opened,) = await it.engine.wait_for(LinkOpened)
+            assert (opened.address, opened.security) == ("198.51.100.7", "tls")
 
 
 async def test_t6_newcomers_wait_while_too_many_links_are_opening() -> None:

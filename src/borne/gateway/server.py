@@ -100,7 +100,8 @@ class Gateway:
         entry = self.directory.find(asked.identity)
         if handshake.is_foreign_origin(headers.get("origin"), headers.get("host")):
             return self._refuse(403, "origin", address, asked.identity, entry)
-        reason, security = self._proof(asked, headers.get("authorization"), entry, door)
+        is_secure = door.is_secure(headers, self.settings.trusted_proxies)
+        reason, security = self._proof(asked, headers.get("authorization"), entry, door.certificate_name(), is_secure)
         if reason or entry is None:
             return self._unauthorised(reason or "identity", address, asked.identity, entry)
         retry_s = self.links.retry_after_s(entry.charger_id)
@@ -121,11 +122,10 @@ class Gateway:
         return Upgrade(WSUpgradeResponse.create_101_response(accepted), listener)
 
     def _proof(
-        self, asked: Asked, header: str | None, entry: Entry | None, door: Door
+        self, asked: Asked, header: str | None, entry: Entry | None, name: str | None, is_secure: bool
     ) -> tuple[Reason | None, Security]:
-        """(why the charger is refused, None when it is who it says; how its link is protected)."""
-        name = door.certificate_name()
-        security: Security = "tls" if door.is_secure else "none"
+        """(why the charger is refused, None when it is who it says; how its link is protected). `name`: of its certificate."""
+        security: Security = "tls" if is_secure else "none"
         basic = handshake.read_basic(header, asked.identity)
         user, password = basic or ("", None)
         secret = asked.secret if asked.secret is not None else password
@@ -201,10 +201,17 @@ class Door(WSProtocol):  # type: ignore[misc]
     def _on_request(self, request: WSUpgradeRequest) -> Upgrade:
         return self._gateway.admit(request, self)
 
-    @property
-    def is_secure(self) -> bool:
-        """TLS ends here."""
-        return self._gateway.tls is not None
+    def is_secure(self, headers: Any, trusted: tuple[str, ...]) -> bool:
+        """Whether TLS ends here, or at a trusted proxy."""
+        if self._gateway.tls is not None:
+            return True
+        return headers.get("x-forwarded-proto", "").lower() in ("https", "wss") and handshake.is_within(
+            self._peer(), trusted
+        )
+
+    def _peer(self) -> str:
+        peer = self._tcp.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) and peer else "unknown"
 
     def certificate_name(self) -> str | None:
         """The common name of the charger's certificate; None without one."""
