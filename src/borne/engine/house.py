@@ -23,7 +23,9 @@ async def begin(engine: Engine) -> int:
     if last is None:
         return engine.incarnation
     down_from_ms = last.stopped_ms or last.alive_ms
-    if now_ms < down_from_ms:  # the clock was set back meanwhile, by this much at least; forward, it would look like absence
+    if (
+        now_ms < down_from_ms
+    ):  # the clock was set back meanwhile, by this much at least; forward, it would look like absence
         log.warning("the system's clock was set back while Borne was away; deadlines move with it")
         await step_clock(engine, now_ms - down_from_ms)
         down_from_ms = now_ms

@@ -35,8 +35,8 @@ class Room:
     """One charger. The states are immutable; the room holds the newest. Dropped, not repaired, when a commit fails."""
 
     __slots__ = (
-        "charger_id", "disabled", "last_seen_ms", "location_id", "model", "open_sessions", "organisation_id", "restarts",
-        "shown", "state", "version",
+        "_listed", "charger_id", "disabled", "last_seen_ms", "location_id", "model", "open_sessions", "organisation_id",
+        "restarts", "shown", "state", "version",
     )  # fmt: skip
 
     def __init__(self, row: Row) -> None:
@@ -52,6 +52,7 @@ class Room:
         self.shown: tuple[int | None, str | None, str | None, int | None] = (
             row.restart_id, row.restart_phase, row.restart_verdict, row.restart_ended_ms,
         )  # fmt: skip
+        self._listed = (row.status, row.attention, self.shown)  # as it is saved
         self.restarts: dict[int, Held] = {}
         self.open_sessions = 0
 
@@ -78,18 +79,21 @@ class Room:
         """What the charger's word would be if nobody restarted it."""
         return charger_machine.status(self.state, at_ms, restarting=False)
 
-    def charger_row(self, at_ms: int) -> tuple[Any, ...]:
-        """The row for `store.save_chargers`; the version counts on."""
+    def charger_row(self, at_ms: int) -> tuple[tuple[Any, ...], bool]:
+        """The row for `store.save_chargers`, and whether it has what the list shows, too. The version counts on."""
         state = self.state
-        status = self.status(at_ms)
-        verdict = self.shown[2]
-        attention = status in ("fault", "offline") or verdict in ("failed", "unknown")
         row = (
-            self.charger_id, self.version, self.version + 1, _encode(state).decode(), status, int(attention), int(state.online),
-            state.epoch, state.protocol, state.firmware, self.last_seen_ms, *self.shown,
+            self.charger_id, self.version, self.version + 1, _encode(state).decode(), int(state.online), state.epoch,
+            state.protocol, state.firmware,
         )  # fmt: skip
         self.version += 1
-        return row
+        status = self.status(at_ms)
+        attention = status in ("fault", "offline") or self.shown[2] in ("failed", "unknown")
+        listed = (status, int(attention), self.shown)
+        if listed == self._listed:
+            return row, False
+        self._listed = listed
+        return (*row, status, int(attention), self.last_seen_ms, *self.shown), True
 
     def restart_row(self, held: Held) -> tuple[Any, ...]:
         """The row for `store.save_restarts`; the version counts on."""

@@ -90,8 +90,11 @@ class Writes:
         if self._readings:
             await tx.insert_many(readings, READING_COLUMNS, self._readings)
         if self.changed:
-            charger_rows = [room.charger_row(self.at_ms) for room in self.changed.values()]
-            if await room_store.save_chargers(tx, charger_rows) != len(charger_rows):
+            rows: tuple[list[Any], list[Any]] = ([], [])
+            for room in self.changed.values():
+                row, is_listed = room.charger_row(self.at_ms)
+                rows[is_listed].append(row)
+            if await room_store.save_chargers(tx, *rows) != len(self.changed):
                 raise VersionConflictError("a charger was changed by somebody else")
         await self.save_restarts(tx)
         if self._events:

@@ -10,9 +10,10 @@ from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, locations, memberships, organisations, restarts, sessions
 
 CHARGER_KEYS = ("id", "version")
-CHARGER_COLUMNS = (
-    "version", "state", "status", "attention", "online", "epoch", "protocol", "firmware", "last_seen_ms", "restart_id",
-    "restart_phase", "restart_verdict", "restart_ended_ms",
+CHARGER_COLUMNS = ("version", "state", "online", "epoch", "protocol", "firmware")
+# What indexes of the list hold: written only when it changed, because each costs an index entry.
+LISTED_COLUMNS = (
+    "status", "attention", "last_seen_ms", "restart_id", "restart_phase", "restart_verdict", "restart_ended_ms",
 )  # fmt: skip
 RESTART_KEYS = ("id", "version")
 RESTART_COLUMNS = (
@@ -28,6 +29,8 @@ _chargers = select(
     chargers.c.disabled,
     chargers.c.version,
     chargers.c.state,
+    chargers.c.status,
+    chargers.c.attention,
     chargers.c.last_seen_ms,
     chargers.c.restart_id,
     chargers.c.restart_phase,
@@ -113,9 +116,14 @@ async def count_open_sessions(db: Reader, ids: Sequence[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in await db.all(_open_sessions, {"ids": list(ids)})}
 
 
-async def save_chargers(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
-    """Save machine states; returns how many versions matched."""
-    return await tx.update_many(chargers, CHARGER_KEYS, CHARGER_COLUMNS, rows)
+async def save_chargers(
+    tx: Transaction, rows: Sequence[Sequence[object]], listed_rows: Sequence[Sequence[object]]
+) -> int:
+    """Save machine states, those of `listed_rows` with what the list shows; returns how many versions matched."""
+    matched = await tx.update_many(chargers, CHARGER_KEYS, CHARGER_COLUMNS, rows) if rows else 0
+    if listed_rows:
+        matched += await tx.update_many(chargers, CHARGER_KEYS, (*CHARGER_COLUMNS, *LISTED_COLUMNS), listed_rows)
+    return matched
 
 
 async def save_restarts(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
