@@ -261,6 +261,15 @@ async def test_a_store_that_cannot_write_costs_time_and_no_job(db: Database, mon
     assert done == ["it"]
 
 
+async def test_it_ends_even_when_a_job_ends_at_the_same_moment(db: Database) -> None:
+    worker = Worker(db, lambda _: asyncio.sleep(0))
+    worker.jobs.start()
+    await asyncio.sleep(0.05)
+    worker.jobs._nudged.set()
+    async with asyncio.timeout(5):
+        await worker.jobs.stop()
+
+
 async def test_only_a_few_run_at_once(db: Database) -> None:
     running = most = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -80,10 +81,9 @@ class Jobs:
         self._nudged.set()
 
     async def _rest(self, at_most_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._nudged.wait(), at_most_s)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):  # wait_for may swallow the cancellation that ends us
+                await self._nudged.wait()
 
     async def _work(self, job: Row) -> None:
         extending = asyncio.get_running_loop().create_task(self._extend(job))

@@ -9,6 +9,7 @@ stream is told at once (`since`), from a short memory of hints.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -263,10 +264,9 @@ async def _wait(stream: LiveStream, timeout_s: float) -> None:
         await asyncio.sleep(max(timeout_s, 0.01))
         return
     stream.woken.clear()
-    try:
-        await asyncio.wait_for(stream.woken.wait(), timeout_s)
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):  # wait_for may swallow the cancellation that ends the stream
+            await stream.woken.wait()
 
 
 @get("/live", may="member")
