@@ -70,6 +70,13 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender: str = "borne@localhost"
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Counters for Prometheus, at `/metrics` of a listener of their own. Port 0: none."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
 class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the raw OCPP talk is kept."""
 
@@ -90,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restarts: RestartRules = RestartRules()
     mail: Mail = Mail()
     frames: Frames = Frames()
+    metrics: Metrics = Metrics()
 
     @property
     def database(self) -> str:

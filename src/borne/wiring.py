@@ -165,6 +165,24 @@ class Server:
         except OSError as error:
             raise _taken("gateway", settings.host, settings.port, error) from None
         exits.push_async_callback(gateway.stop)
+        self._start_metrics(exits, links)
+
+    def _start_metrics(self, exits: contextlib.AsyncExitStack, links: Links) -> None:
+        part = self.settings.metrics
+        if not part.port:
+            return
+        import prometheus_client
+
+        registry = prometheus_client.CollectorRegistry()
+        for collector in (links.counts, self.engine.counts):
+            registry.register(collector)
+        prometheus_client.ProcessCollector(registry=registry)
+        try:
+            server, thread = prometheus_client.start_http_server(part.port, part.host, registry)
+        except OSError as error:
+            raise _taken("metrics", part.host, part.port, error) from None
+        exits.callback(thread.join, 1)
+        exits.callback(server.shutdown)
 
     async def _cancel(self, task: asyncio.Task[None]) -> None:
         task.cancel()

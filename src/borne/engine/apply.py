@@ -19,6 +19,7 @@ import msgspec
 from borne.bus.port import Bus
 from borne.core.facts import Fact
 from borne.engine import room as rooms
+from borne.engine.metrics import Counts
 from borne.engine.outcome import IGNORED, Outcome
 from borne.engine.reactions import react
 from borne.engine.room import Room
@@ -93,6 +94,7 @@ class Engine:
         self.clock = clock
         self.failing = False
         self.incarnation = 0
+        self.counts = Counts(lambda: len(self._inbox))
         self._preparers = preparers or {}
         self.after: Callable[[Transaction, Writes], Awaitable[None]] | None = None
         self._on_broken = on_broken
@@ -234,6 +236,8 @@ class Engine:
             await writes.save(tx)
         self._index = writes.next_index & 0xFFFFFFFF
         self.failing = False
+        self.counts.groups += 1
+        self.counts.facts += len(group)
         for item, outcome in zip(group, outcomes, strict=True):
             if item.done is not None:
                 _tell(item, outcome)
@@ -288,6 +292,7 @@ class Engine:
         if item.fact is None:  # a request of a person: they get the error
             _tell(item, error)
             return
+        self.counts.dead_letters += 1
         log.error("a fact cannot be applied and goes to the dead letters: %s", error, exc_info=error)
         try:
             async with self.db.transaction() as tx:

@@ -53,6 +53,10 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "status": (N_("Connector %(where)s: %(status)s"), ""),
     "firmware": (N_("Firmware update: %(status)s"), "waiting"),
     "odd_connector": (N_("Named a connector that cannot be: %(where)s"), "locked"),
+    "link_storm": (N_("Reconnected too often: told to wait"), "locked"),
+    "link_intruder": (N_("Somebody else dialled as this charger, without proof"), "fault"),
+    "security_event": (N_("Security event"), "locked"),
+    "diagnostics": (N_("Diagnostics: %(status)s"), "gone"),
     "restart_ended": (N_("Restart: %(verdict)s"), ""),
     "restart_upgraded": (N_("It came back: the verdict on the restart was raised"), "ready"),
     "restart_requested": (N_("Restart requested by %(by)s"), "waiting"),
@@ -138,7 +142,7 @@ def _evidence(kind: str, details: Details, language: Language, formats: Formats)
         if details.get("solicited"):
             parts.append(say(N_("Borne had asked for it")))
     elif kind in _EVENTS:
-        parts = [str(details[name]) for name in ("error", "code", "text", "names") if details.get(name)]
+        parts = [str(details[name]) for name in ("error", "code", "text", "names", "address", "type", "info") if details.get(name)]
     else:
         parts = [f"{name} {value}" for name, value in details.items() if value not in (None, "")][:6]
     return " · ".join(parts)
