@@ -32,7 +32,7 @@ class Liar:
     def _connects(self) -> bool:
         try:
             self._socket = connect(
-                self._address, subprotocols=["ocpp1.6"], additional_headers=self._headers, proxy=None
+                self._address, subprotocols=["ocpp1.6"], additional_headers=self._headers, proxy=None, legacy=True
             )
         except InvalidStatus:
             return False
@@ -91,7 +91,9 @@ def test_lies_are_shown_as_text_everywhere(browse, site, add):
     expect(page.locator("#frames")).to_contain_text("DataTransfer")
     expect(page.locator("#frames")).to_contain_text("document.title='owned'")
     nothing_ran(page)
-    ask(page, credentials.name).get_by_role("button", name="OKAY").click()
+    modal = ask(page, credentials.name)
+    modal.get_by_role("radio", name="Now").check()
+    modal.get_by_role("button", name="OKAY").click()
     liar.refuse_next()
     expect(page.locator(".story")).to_contain_text("InternalError")
     expect(page.locator(".story")).to_contain_text(SCRIPT)
