@@ -473,6 +473,9 @@ def _clicks_kept(world: World) -> Iterable[str]:
 
 def _live_truth(world: World, charger: Charger) -> Iterable[str]:
     """After a calm while Borne shows online exactly the chargers that it can reach (or whose proxy answers for them)."""
+    for entry in charger.log:
+        if entry.kind is Kind.REFUSED and entry.details["status"] == 500:
+            yield f"{charger.identity} was refused with 500 at {entry.at_s:.1f} s"
     changes = [e.at_s for e in charger.log if e.kind in (Kind.CONNECTED, Kind.DISCONNECTED, Kind.REBOOT_BEGAN)]
     changes += charger.shaken
     if changes and world.now_s - max(changes) < SETTLED_S:

@@ -88,8 +88,6 @@ class Headers(dict[str, str]):
 class Knock:
     """A charger's handshake, as the gateway's door reads it; it plays the request and the socket in one."""
 
-    is_secure = False
-
     def __init__(self, url: str, subprotocols: Sequence[str], headers: Mapping[str, str], address: str) -> None:
         parts = urlsplit(url)
         self.path = parts.path.encode()
@@ -99,7 +97,10 @@ class Knock:
             self.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
         self._address = address
 
-    def certificate_name(self) -> None:
+    def is_secure(self, *_: object) -> bool:
+        return False
+
+    def certificate_name(self, *_: object) -> None:
         return None
 
     def address(self, *_: object) -> str:

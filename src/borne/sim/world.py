@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import contextlib
 import json
+import logging
 import random
 import shutil
 import sqlite3
@@ -167,15 +168,17 @@ class World:
 
     async def settle(self) -> None:
         """Wait for all verdicts, then until the network has been calm for a while."""
-        while self.now_s < self.scenario.until_s or self._goes_on():
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
             while self.now_s < self.scenario.until_s or self._goes_on():
                 await asyncio.sleep(LOOK_EVERY_S)
             await asyncio.sleep(CALM_S)
+            if not self._goes_on():
+                return
 
     def _goes_on(self) -> bool:
-        if self.now_s > LONGEST_S:
-            return False
-        return bool(not self.is_up or self._background or self.open_restarts())
+        busy = not self.is_up or self._background or self.open_restarts()
+        return bool(busy) and self.now_s < LONGEST_S
 
     async def end(self) -> None:
         """Stop everything in good order, and clean up."""
@@ -724,11 +727,12 @@ def run_world(scenario: Scenario, seed: int = 0, tell: Callable[[str], None] | N
 async def _run_world(scenario: Scenario, place: Path, seed: int, tell: Callable[[str], None] | None) -> Result:
     template()
     world = World(scenario, place, seed, tell)
-    await world.live()
-    report = checks.judge(world)
-    rows_met = rows.met(world, report)
-    lasted_s = world.now_s
-    await world.end()
+    with listening(world):
+        await world.live()
+        report = checks.judge(world)
+        rows_met = rows.met(world, report)
+        lasted_s = world.now_s
+        await world.end()
     report.violations += [f"afterwards: {fault}" for fault in world.faults if fault not in report.violations]
     return Result(report, rows_met, lasted_s)
 
@@ -736,6 +740,34 @@ async def _run_world(scenario: Scenario, place: Path, seed: int, tell: Callable[
 def run_seed(seed: int, tell: Callable[[str], None] | None = None) -> Result:
     """Run the world of a seed."""
     return run_world(from_seed(seed), seed, tell)
+
+
+class _Alarm(logging.Handler):
+    """Whatever the server logs as an error is wrong: nothing in this world breaks its disk or its program."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance((record.exc_info or (None, None))[1], Killed):
+            return
+        self._world.faults.append(f"logged at {self._world.now_s:.2f} s: {self.format(record)}")
+
+
+@contextlib.contextmanager
+def listening(world: World) -> Iterator[None]:
+    """Hear what the server logs; only errors are of interest."""
+    logger, alarm = logging.getLogger("borne"), _Alarm(world)
+    saved = logger.level, logger.propagate
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    logger.addHandler(alarm)
+    try:
+        yield
+    finally:
+        logger.removeHandler(alarm)
+        logger.level, logger.propagate = saved
 
 
 @contextlib.contextmanager
