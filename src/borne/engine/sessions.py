@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from borne.core import session as rules
+from borne.core.effects import Record
 from borne.core.facts import Booted, Fact, SessionEnded, SessionStarted, SessionUpdated
 from borne.engine.apply import NowMs, Preparer
 from borne.engine.outcome import IGNORED, OK, Outcome
@@ -19,6 +20,8 @@ from borne.store.db import Database, Transaction
 from borne.store.rooms import location_of
 
 NewNumber = Callable[[], int]
+NO_TRANSACTION = ("", "0", "-1")  # what chargers say of a session that began while they were offline
+SHOWN_CHARS = 40
 
 
 class Sessions:
@@ -85,6 +88,7 @@ class Sessions:
         self._readings(writes, fact, fact.transaction)
         known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
         if known is None:
+            self._note_unknown(room, writes, fact)
             return OK
         row = rules.ended(known, fact)
         if row != known:
@@ -94,6 +98,12 @@ class Sessions:
         room.open_sessions = max(0, room.open_sessions - 1)
         react(room, fact, writes)
         return OK
+
+    def _note_unknown(self, room: Room, writes: Writes, fact: SessionEnded) -> None:
+        """In 1.6 we make the transaction ids: one that this charger never got is a guess, or another charger's."""
+        if room.state.protocol == "1.6" and fact.transaction not in NO_TRANSACTION:
+            event = Record("unknown_transaction", {"text": fact.transaction[:SHOWN_CHARS]})
+            writes.take(room, fact.at_ms, (event,))
 
     async def booted(self, tx: Transaction, room: Room, writes: Writes, fact: Booted) -> Outcome:
         """A charger that restarted charges nothing: what is open never got its stop.

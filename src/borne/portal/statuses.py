@@ -55,6 +55,7 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "odd_connector": (N_("Named a connector that cannot be: %(where)s"), "locked"),
     "link_storm": (N_("Reconnected too often: told to wait"), "locked"),
     "link_intruder": (N_("Somebody else dialled as this charger, without proof"), "fault"),
+    "unknown_transaction": (N_("Ended a session that it never began"), "locked"),
     "security_event": (N_("Security event"), "locked"),
     "diagnostics": (N_("Diagnostics: %(status)s"), "gone"),
     "restart_ended": (N_("Restart: %(verdict)s"), ""),
