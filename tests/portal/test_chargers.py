@@ -222,7 +222,7 @@ def test_lines_of_the_timeline_say_what_happened() -> None:
     assert line("status", evse=2, connector=1, status="faulted", error="GroundFailure") == ("Connector 2: Fault", "GroundFailure")
     assert line("status", evse=0, connector=0, status="unavailable")[0] == "Whole charger: Out of service"
     assert line("restart_ended", verdict="succeeded")[0] == "Restart: succeeded"
-    assert line("security_event", type="Tamper", note=None) == ("security event", "type Tamper")
+    assert line("security_event", type="Tamper", note=None) == ("Security event", "Tamper")
 
 
 def test_an_address_says_only_what_differs() -> None:

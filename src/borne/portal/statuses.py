@@ -68,6 +68,7 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "added": (N_("Added by %(by)s"), "gone"),
 }
 EVENT_KINDS = tuple(_EVENTS)
+SAID = ("error", "code", "text", "names", "address", "type", "info")  # details that are shown as they are
 _VERDICTS: dict[str, tuple[str, str]] = {
     "succeeded": (N_("succeeded"), "ready"),
     "failed": (N_("failed"), "fault"),
@@ -143,7 +144,7 @@ def _evidence(kind: str, details: Details, language: Language, formats: Formats)
         if details.get("solicited"):
             parts.append(say(N_("Borne had asked for it")))
     elif kind in _EVENTS:
-        parts = [str(details[name]) for name in ("error", "code", "text", "names", "address", "type", "info") if details.get(name)]
+        parts = [str(details[name]) for name in SAID if details.get(name)]
     else:
         parts = [f"{name} {value}" for name, value in details.items() if value not in (None, "")][:6]
     return " · ".join(parts)
