@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.coverage import pytest_runtest_logreport, pytest_sessionfinish, pytest_terminal_summary
 from tests.support import chromium, postgres
 from tests.support.policy import in_ci, require, unavailable
+
+__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 TESTS = Path(__file__).parent
 # Fast tests tell first. Folders not named here are fast.
