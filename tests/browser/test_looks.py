@@ -14,7 +14,8 @@ TOUCH_PX = 40
 MOBILE = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 # Everything that acts, and is too small for a finger: links inside sentences are text, not buttons.
-SMALL = """() => [...document.querySelectorAll("button, summary, a.btn, a.item, a.chip, select, input:not([type=hidden]), label:has(input)")]
+SMALL = """() => [...document.querySelectorAll(
+  "button, summary, a.btn, a.item, a.chip, select, input:not([type=hidden]), label:has(input)")]
   .filter((node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".hidden, [inert]"))
   .map((node) => (node.localName === "input" && node.closest("label")) || node)
   .map((node) => [node, node.getBoundingClientRect()])

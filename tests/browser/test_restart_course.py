@@ -62,7 +62,8 @@ def test_from_okay_to_succeeded_without_a_reload(browse, site, charger):
     assert charger.resets == 1
 
 
-def test_list_says_restarting_and_how_it_went(browse, charger):
+def test_list_says_restarting_and_how_it_went(browse, yard, add):
+    charger = yard.connect(add(location="North"), tweaks={"away_s": 2.5})
     page = browse.open(f"/chargers?q={charger.name}", SAM)
     beside = page.context.new_page()
     beside.goto(f"/chargers/{charger.id}")

@@ -169,11 +169,11 @@ def test_icon_of_the_list_does_the_same(browse, charger):
 
 
 def test_details_of_the_modal(browse, yard, add):
-    charger = yard.connect(add(location="North", model="copper", serial="SN-4711"))
+    charger = yard.connect(add(location="North", model="quasar-2", serial="SN-4711"))
     page = browse.open(f"/chargers/{charger.id}", SAM)
     modal = ask(page, charger.name)
     for said in (
-        f"Restart {charger.name}?", "It becomes unavailable and usually comes back within", "Copper · SN-4711", "North",
+        f"Restart {charger.name}?", "It becomes unavailable and usually comes back within", "Quasar 2 · SN-4711", "North",
         "none running", "catalogue’s figure, too few restarts here yet", "Click outside to cancel",
     ):  # fmt: skip
         expect(modal).to_contain_text(said)
