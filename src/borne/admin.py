@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import click
 from borne import settings as settings_module
 from borne.core.models import MODELS
 from borne.core.plans import PLANS
-from borne.settings import Settings
+from borne.settings import RunningDemo, Settings
 
 if TYPE_CHECKING:
     from borne.store.db import Database, Row
@@ -34,13 +35,22 @@ def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _settings(config: str | None) -> Settings:
+    """The settings named, or those of the demo that runs from this folder, or the usual ones."""
+    running = None if config or "BORNE_DATABASE_URL" in os.environ else RunningDemo.find()
+    if running is None:
+        return settings_module.load(config)
+    click.echo("borne: this works on the demo that runs here", err=True)
+    return running.settings
+
+
 def _run(config: str | None, work: Callable[[Database, Settings], Awaitable[None]]) -> None:
     """Open the database of the settings, do the work, say what went wrong in one line."""
     from borne.store.db import StoreError
     from borne.store.migrate import migrate
 
     try:
-        loaded = settings_module.load(config)
+        loaded = _settings(config)
     except settings_module.SettingsError as error:
         raise click.UsageError(str(error)) from None
     try:

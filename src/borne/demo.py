@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import msgspec
 from borne import logs
 from borne import settings as settings_module
 from borne.serve import fail, prepare, stop_on_signals
-from borne.settings import Gateway, RestartRules, Settings, SettingsError
+from borne.settings import DEMO_FOLDER, Gateway, RestartRules, RunningDemo, Settings, SettingsError
 
 if TYPE_CHECKING:
     from borne.sim.demo_plan import DemoCharger
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PASSWORD = "borne-demo"
-FOLDER = "var/demo"
 SEED = 1914
 # Short enough that every verdict can be watched within about 90 s.
 QUICK_LINKS = {"ping_s": 5.0, "settle_s": 5.0, "heartbeat_s": 10, "opens_a_minute": 20}
@@ -65,7 +65,7 @@ PEOPLE = (
 
 
 @click.command()
-@click.option("--folder", default=FOLDER, show_default=True, help="Where the demo keeps its database.")
+@click.option("--folder", default=DEMO_FOLDER, show_default=True, help="Where the demo keeps its database.")
 @click.option("--seed", default=SEED, show_default=True, help="Of the simulated chargers' chance.")
 def demo(folder: str, seed: int) -> None:
     """Run the demo on loopback only, until Ctrl-C."""
@@ -101,13 +101,26 @@ async def _run(settings: Settings, seed: int) -> None:
         async with server:
             stop_on_signals(server.stop)
             members = await provision(server)
-            async with _fleet(members, seed):
+            async with _fleet(members, seed), _findable(settings):
                 _say(settings, len(members))
                 await server.stopped.wait()
     except (SettingsError, StoreError, OSError) as error:
         fail(str(error))
     if server.failure:
         fail(server.failure, 1)
+
+
+@contextlib.asynccontextmanager
+async def _findable(settings: Settings) -> AsyncIterator[None]:
+    """`borne admin` finds the demo inside the block."""
+    if settings.data_folder != DEMO_FOLDER:
+        yield
+        return
+    RunningDemo(os.getpid(), settings).write()
+    try:
+        yield
+    finally:
+        RunningDemo.forget()
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,8 @@ import msgspec
 from borne.core.plans import PLANS
 
 PREFIX = "BORNE_"
+DEMO_FOLDER = "var/demo"
+RUNNING = "running.json"
 
 
 class SettingsError(Exception):
@@ -135,6 +137,34 @@ def _sentence(error: msgspec.ValidationError) -> str:
     """`Expected `int`, got `str` - at `$.portal.port`` says the same as `portal.port: expected int, got str`."""
     what, _, where = str(error).replace("`", "").partition(" - at ")
     return f"{where.removeprefix('$.')}: {what[0].lower()}{what[1:]}" if where else what
+
+
+class RunningDemo(msgspec.Struct, frozen=True):
+    """A demo that runs from this folder: `borne admin` without settings of its own works on it."""
+
+    pid: int
+    settings: Settings
+
+    def write(self) -> None:
+        """Let `borne admin` find it."""
+        file = Path(DEMO_FOLDER) / RUNNING
+        file.touch(mode=0o600)
+        file.write_bytes(msgspec.json.encode(self))
+
+    @staticmethod
+    def forget() -> None:
+        """It ends."""
+        (Path(DEMO_FOLDER) / RUNNING).unlink(missing_ok=True)
+
+    @staticmethod
+    def find() -> RunningDemo | None:
+        """The demo that runs now; what a killed one left behind does not count."""
+        try:
+            found = msgspec.json.decode((Path(DEMO_FOLDER) / RUNNING).read_bytes(), type=RunningDemo)
+            os.kill(found.pid, 0)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return found
 
 
 def _read_file(path: str) -> dict[str, Any]:
