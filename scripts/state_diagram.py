@@ -34,7 +34,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
-from borne.core.restart import PHASES, RestartState
+from borne.core.restart_state import BEFORE_SENDING, PHASES, RestartState
 
 PAGE = Path(__file__).parent.parent / "docs" / "restart-states.md"
 BEGIN, END = "<!-- generated: scripts/state_diagram.py -->", "<!-- end of what is generated -->"
@@ -70,7 +70,7 @@ def facts(state: RestartState, at_ms: int) -> Iterator[tuple[str, Fact]]:
     ours = {**mine, "restart_id": RESTART}
     if state.phase == "queued":
         yield "released by its batch", RestartReleased(**ours)
-    if state.phase in machine.BEFORE_SENDING:
+    if state.phase in BEFORE_SENDING:
         yield "withdrawn", RestartWithdrawn(**ours, by="somebody")
         yield "a condition no longer holds", RestartRefused(**ours, reason="offline")
     if state.phase == "requested":

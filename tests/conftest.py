@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.sim.coverage import pytest_runtest_logreport, pytest_sessionfinish, pytest_terminal_summary
@@ -15,6 +16,10 @@ TESTS = Path(__file__).parent
 # Fast tests tell first. Folders not named here are fast.
 LATE_FOLDERS = {"browser": 1, "sim": 2}
 SIM_TIMEOUT_S = 900
+
+# How long an example takes says nothing on a machine that does other things too.
+hypothesis.settings.register_profile("borne", deadline=None)
+hypothesis.settings.load_profile("borne")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

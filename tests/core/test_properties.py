@@ -39,7 +39,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
-from borne.core.restart import BEFORE_SENDING, MAX_STEPS, RestartState, Verdict
+from borne.core.restart_state import BEFORE_SENDING, MAX_STEPS, RestartState, Verdict
 from borne.core.verdict import FAILED_REASONS, NOT_SENT_REASONS, SUCCESS_REASONS, UNKNOWN_REASONS
 from tests.support.tale import CHARGER, OTHER_RESTART, RESTART, ms
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from borne.core.effects import SendRestart, TellBatch
-from borne.core.restart import MAX_STEPS, PHASES, UNDER_WAY, RestartState
+from borne.core.restart_state import MAX_STEPS, PHASES, UNDER_WAY, RestartState
 from tests.support.tale import DEADLINE_S, Tale, accepted, ms, tale
 
 HOUR_S = 3600

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from borne.core.restart import MINUTE_MS, UNDER_WAY
+from borne.core.restart_state import UNDER_WAY
+from borne.core.restart_times import MINUTE_MS
 from tests.support.tale import DEADLINE_S, OTHER_RESTART, Tale, accepted, ms, tale
 
 HOUR_S = 3600

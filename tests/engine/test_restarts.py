@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from borne.core.facts import RestartUnwritten, RestartWritten, SessionEnded, SessionStarted, StatusChanged
-from borne.core.restart import RestartState
+from borne.core.restart_state import RestartState
 from borne.core.scope import Role
 from borne.engine.outcome import Due
 from borne.engine.restarts import NewRestart, usual

@@ -9,7 +9,7 @@ import pytest
 
 from borne.core import access, verdict
 from borne.core.facts import LossHow
-from borne.core.restart import RestartState
+from borne.core.restart_state import RestartState
 from borne.portal.language import LANGUAGES, Language, read_catalogue, translations
 from borne.portal.reasons import REASON_TEXTS, REQUEST_TEXTS, reason_text
 from borne.portal.verdicts import _HOW, DOUBTS, TEXTS, first_sentence, leaving_word, sentence

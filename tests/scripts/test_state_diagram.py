@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from borne.core.access import REASONS
-from borne.core.restart import PHASES
+from borne.core.restart_state import PHASES
 from borne.core.verdict import FAILED_REASONS, NOT_SENT_REASONS, SUCCESS_REASONS, UNKNOWN_REASONS
 from scripts import state_diagram
 

@@ -22,7 +22,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
-from borne.core.restart import RestartState
+from borne.core.restart_state import RestartState
 from borne.core.scope import Scope
 from borne.engine.apply import Engine
 from borne.engine.batches import Batches

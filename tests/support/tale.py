@@ -32,7 +32,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
-from borne.core.restart import RestartState
+from borne.core.restart_state import RestartState
 
 ZERO_MS = 1_790_000_000_000
 CHARGER = 7

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -10,7 +10,7 @@ from borne.core import plans
 from borne.core.scope import ADMINS, Scope
 
 Reason = Literal["role", "plan", "model", "disabled", "never_connected", "offline", "updating", "restarting"]
-REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 class ChargerFacts(msgspec.Struct, frozen=True):

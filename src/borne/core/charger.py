@@ -6,7 +6,7 @@ that lists and filters use are projected from the state by `engine.room`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -31,7 +31,7 @@ from borne.core.facts import (
 Status = Literal[
     "never", "offline", "restarting", "updating", "fault", "charging", "waiting", "unavailable", "reserved", "ready"
 ]
-STATUSES: tuple[Status, ...] = Status.__args__  # type: ignore[attr-defined]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 MAX_CONNECTORS = 32  # a charger that names more is lying; the rest is counted, not kept
 MAX_EVSE = 1000

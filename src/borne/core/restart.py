@@ -1,7 +1,7 @@
 """The restart machine: follows one Reset from the click to its verdict.
 
-`step(state, fact)` is the whole machine: every transition stands in `_on`. What counts as proof is judged in
-`core.verdict`. Sources: OCPP 1.6 §5.14 (Reset), §4.2 (BootNotification); OCPP 2.0.1 B11, B12 (Reset without, with
+`step(state, fact)` is the whole machine: every transition stands in `_on`. The state is `core.restart_state`, its deadlines
+are `core.restart_times`, and what counts as proof is judged in `core.verdict`. Sources: OCPP 1.6 §5.14 (Reset), §4.2 (BootNotification); OCPP 2.0.1 B11, B12 (Reset without, with
 ongoing transaction).
 
     queued -> waiting -> requested -> sent -> accepted | scheduled -> left -> back -> ended
@@ -11,15 +11,11 @@ An ended restart may listen on: an unknown may still be proved, a success may tu
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
 from msgspec.structs import replace
 
 from borne.core import verdict
-from borne.core.effects import Details, Effect, Record, SendRestart, TellBatch
+from borne.core.effects import Effect, Record, SendRestart, TellBatch
 from borne.core.facts import (
-    AnswerStatus,
     Booted,
     BootTriggered,
     ChargerRemoved,
@@ -28,7 +24,6 @@ from borne.core.facts import (
     LinkLost,
     LinkOpened,
     RestartAnswered,
-    RestartKind,
     RestartRefused,
     RestartReleased,
     RestartRequested,
@@ -41,95 +36,20 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
+from borne.core.restart_state import BEFORE_SENDING, Phase, RestartState, Verdict, noted
+from borne.core.restart_times import (
+    FREE_WITHIN_MS,
+    SCHEDULED_WITHIN_MS,
+    SENDABLE_WITHIN_MS,
+    SLOT_FREE_AFTER_MS,
+    clock_stepped,
+    watch_until_ms,
+    with_wake,
+)
 
-Phase = Literal["queued", "waiting", "requested", "sent", "accepted", "scheduled", "left", "back", "ended"]
-Verdict = Literal["succeeded", "failed", "unknown", "not_sent"]
-PHASES: tuple[Phase, ...] = Phase.__args__  # type: ignore[attr-defined]
-BEFORE_SENDING = ("queued", "waiting", "requested")
-UNDER_WAY = ("requested", "sent", "accepted", "left", "back")  # the charger's status is "restarting"
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-SENDABLE_WITHIN_MS = 2 * MINUTE_MS  # requested, but the link never came free
-FREE_WITHIN_MS = 24 * HOUR_MS
-SCHEDULED_WITHIN_MS = 24 * HOUR_MS
-UPGRADE_WITHIN_MS = 24 * HOUR_MS
-SLOT_FREE_AFTER_MS = 5 * MINUTE_MS
-UNSTABLE_WITHIN_MS = 10 * MINUTE_MS
 UNSTABLE_BOOTS = 3
 SAME_BOOT_WITHIN_MS = 10_000  # a boot repeated because its answer was lost is one boot
-MAX_STEPS = 60
 NOT_READY = ("faulted", "unavailable")
-
-
-class Step(msgspec.Struct, frozen=True, gc=False):
-    """A line of the timeline, with the wall time at which it was received."""
-
-    kind: str
-    at_ms: int
-    details: Details = {}
-
-
-class RestartState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Everything known of one restart. Times are wall milliseconds, moved with the clock when it is corrected."""
-
-    id: int
-    charger_id: int
-    kind: RestartKind
-    phase: Phase
-    requested_ms: int
-    evse: int | None = None
-    in_batch: bool = False
-    when_free: bool = False
-    not_before_ms: int | None = None
-    wake_at_ms: int | None = None
-    # what was known when it was sent (RestartSent)
-    epoch: int = 0
-    link_opened_ms: int = 0
-    booted_on_link: bool = False
-    announces_boots: bool = False
-    plain_reconnects_boot: bool | None = None
-    charging: bool = False  # a session runs, as far as known
-    held_up: bool = False  # …and the restart waits for its end
-    deadline_after_ms: int = 0
-    # what happened
-    sent_ms: int | None = None
-    written_ms: int | None = None
-    answered_ms: int | None = None
-    answer: AnswerStatus | None = None
-    answer_code: str | None = None
-    answer_text: str | None = None
-    idle_ms: int | None = None  # the session that held it up ended: its clock starts here
-    left_ms: int | None = None
-    left_how: str | None = None
-    left_ours: bool = False
-    back_ms: int | None = None
-    back_epoch: int = 0
-    booted_ms: int | None = None
-    boot_reason: str | None = None
-    boot_doubt: str | None = None  # why the boot that was seen proves nothing
-    boots: tuple[int, ...] = ()
-    boot_triggered: bool = False
-    evse_gone_ms: int | None = None
-    ready_ms: int | None = None
-    ready_status: str | None = None
-    not_ready: tuple[str, ...] = ()  # connectors that came back faulted or unavailable
-    heard_ms: int | None = None
-    down_ms: int = 0  # how long Borne itself was down meanwhile
-    deadline_ms: int | None = None
-    slot_freed: bool = False
-    # the verdict
-    verdict: Verdict | None = None
-    reason: str | None = None
-    ended_ms: int | None = None
-    duration_ms: int | None = None
-    unstable: bool = False
-    first_verdict: Verdict | None = None
-    first_reason: str | None = None
-    first_ended_ms: int | None = None
-    watches: bool = True
-    steps: tuple[Step, ...] = ()
-
 
 Stepped = tuple[RestartState, tuple[Effect, ...]]
 
@@ -147,7 +67,7 @@ def start(fact: RestartRequested) -> Stepped:
         when_free=fact.when_free,
         not_before_ms=fact.not_before_ms,
     )
-    state = _noted(state, fact, "requested")
+    state = noted(state, fact, "requested")
     if fact.in_batch:
         return replace(state, phase="queued"), ()
     if fact.not_before_ms is not None:
@@ -161,22 +81,21 @@ def step(state: RestartState, fact: Fact) -> Stepped:
     """The state after the fact, and what it asks for. A restart that no longer watches stays as it is."""
     if not state.watches:
         return state, ()
-    if state.phase == "ended" and fact.at_ms >= _watch_until_ms(state) and not isinstance(fact, ClockStepped):
+    if state.phase == "ended" and fact.at_ms >= watch_until_ms(state) and not isinstance(fact, ClockStepped):
         return replace(state, watches=False, wake_at_ms=None), ()
     after, effects = _on(state, fact)
-    return _with_wake(after), effects
+    return with_wake(after), effects
 
 
 def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
     match fact:
         case RestartSent() if fact.restart_id != state.id:
-            return replace(
-                state, watches=state.verdict is None
-            ), ()  # the next Reset ends what the last one may still claim
+            # The next Reset ends what the last one may still claim.
+            return replace(state, watches=state.verdict is None), ()
         case RestartReleased() if fact.restart_id == state.id and state.phase == "queued":
             return _due(state, fact)
         case RestartWithdrawn() if fact.restart_id == state.id and state.phase in BEFORE_SENDING:
-            return _end(_noted(state, fact, "withdrawn", by=fact.by), fact, "not_sent", "withdrawn")
+            return _end(noted(state, fact, "withdrawn", by=fact.by), fact, "not_sent", "withdrawn")
         case RestartRefused() if fact.restart_id == state.id and state.phase in BEFORE_SENDING:
             return _end(state, fact, "not_sent", fact.reason)
         case RestartSent() if state.phase == "requested":
@@ -204,7 +123,7 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
         case ServerReturned():
             return _server_returned(state, fact), ()
         case ClockStepped():
-            return _clock_stepped(state, fact), ()
+            return clock_stepped(state, fact), ()
         case Woke():
             return _woke(state, fact)
         case ChargerRemoved():
@@ -216,7 +135,7 @@ def became_free(state: RestartState, fact: Fact) -> Stepped:
     """The charger is idle now: a restart that waits for that is due."""
     if state.phase == "waiting" and state.when_free:
         after, effects = _due(state, fact)
-        return _with_wake(after), effects
+        return with_wake(after), effects
     return state, ()
 
 
@@ -248,7 +167,7 @@ def _sent(state: RestartState, fact: RestartSent) -> RestartState:
 def _written(state: RestartState, fact: RestartWritten) -> RestartState:
     """The clock starts at the writing (until then it stood at the commit, should Borne end between the two)."""
     deadline_ms = fact.at_ms + state.deadline_after_ms if state.phase == "sent" else state.deadline_ms
-    return replace(_noted(state, fact, "sent"), written_ms=fact.at_ms, deadline_ms=deadline_ms)
+    return replace(noted(state, fact, "sent"), written_ms=fact.at_ms, deadline_ms=deadline_ms)
 
 
 def _unwritten(state: RestartState, fact: RestartUnwritten) -> Stepped:
@@ -264,9 +183,9 @@ def _unwritten(state: RestartState, fact: RestartUnwritten) -> Stepped:
 
 def _answered(state: RestartState, fact: RestartAnswered) -> Stepped:
     if state.answer not in (None, "timeout"):
-        return _noted(state, fact, "answered_again", status=fact.status), ()
+        return noted(state, fact, "answered_again", status=fact.status), ()
     late = state.answer == "timeout"
-    state = _noted(
+    state = noted(
         state, fact, "answered_late" if late else "answered", status=fact.status, code=fact.code, text=fact.text
     )
     if fact.status == "timeout":
@@ -291,7 +210,7 @@ def _idle(state: RestartState, fact: Fact) -> RestartState:
         return state
     phase: Phase = "accepted" if state.phase == "scheduled" else state.phase
     deadline_ms = fact.at_ms + state.deadline_after_ms
-    return replace(_noted(state, fact, "idle"), phase=phase, held_up=False, idle_ms=fact.at_ms, deadline_ms=deadline_ms)
+    return replace(noted(state, fact, "idle"), phase=phase, held_up=False, idle_ms=fact.at_ms, deadline_ms=deadline_ms)
 
 
 # ---- leaving, coming back, booting -------------------------------------------------------------------------------
@@ -306,7 +225,7 @@ def _lost(state: RestartState, fact: LinkLost) -> Stepped:
         return state, ()
     known_ms = fact.last_sign_ms if fact.how in ("silent", "taken_over") else None
     left_ms = max(known_ms or fact.at_ms, state.written_ms or state.sent_ms)
-    state = _noted(state, fact, "left", how=fact.how, ours=int(fact.ours))
+    state = noted(state, fact, "left", how=fact.how, ours=int(fact.ours))
     if state.verdict is not None:
         return state, ()
     if state.left_ms is None or (state.left_ours and not fact.ours) or _was_away_before_its_turn(state):
@@ -328,7 +247,7 @@ def _was_away_before_its_turn(state: RestartState) -> bool:
 def _opened(state: RestartState, fact: LinkOpened) -> Stepped:
     if state.sent_ms is None or state.left_ms is None:
         return state, ()
-    state = _noted(state, fact, "back")
+    state = noted(state, fact, "back")
     if state.back_ms is None:
         state = replace(state, back_ms=fact.at_ms, back_epoch=fact.new_epoch)
     if state.verdict is None and state.held_up:  # back, and the session may go on: so does the waiting
@@ -347,7 +266,7 @@ def _booted(state: RestartState, fact: Booted) -> Stepped:
     if state.sent_ms is None or fact.epoch < state.epoch:
         return state, ()
     doubt = verdict.doubt(state, fact)
-    state = _noted(state, fact, "booted", reason=fact.reason, doubt=doubt)
+    state = noted(state, fact, "booted", reason=fact.reason, doubt=doubt)
     state = replace(state, booted_ms=state.booted_ms or fact.at_ms, boot_reason=state.boot_reason or fact.reason)
     if state.verdict == "succeeded":
         return _booted_again(state, fact), ()
@@ -374,7 +293,7 @@ def _booted_before_sending(state: RestartState, fact: Booted) -> Stepped:
         return state, ()
     if state.left_ours:
         return replace(state, left_ours=False), ()
-    return _end(_noted(state, fact, "booted_by_itself"), fact, "not_sent", "booted_first")
+    return _end(noted(state, fact, "booted_by_itself"), fact, "not_sent", "booted_first")
 
 
 def _booted_again(state: RestartState, fact: Booted) -> RestartState:
@@ -393,20 +312,20 @@ def _status(state: RestartState, fact: StatusChanged) -> Stepped:
     where = f"{fact.evse}.{fact.connector}"
     bad = tuple(c for c in state.not_ready if c != where)
     if fact.status in NOT_READY:
-        state = _noted(state, fact, "not_ready", where=where, status=fact.status, error=fact.error)
+        state = noted(state, fact, "not_ready", where=where, status=fact.status, error=fact.error)
         return replace(state, not_ready=(*bad, where)[:50], ready_status=fact.status, ready_ms=None), ()
     if state.ready_ms is None and not bad:
-        state = replace(_noted(state, fact, "ready", status=fact.status), ready_ms=fact.at_ms, ready_status=fact.status)
+        state = replace(noted(state, fact, "ready", status=fact.status), ready_ms=fact.at_ms, ready_status=fact.status)
     return replace(state, not_ready=bad), ()
 
 
 def _evse_status(state: RestartState, fact: StatusChanged) -> Stepped:
     """An EVSE-level reset (2.0.1 B12.FR.08) needs no boot: the EVSE goes unavailable and comes back."""
     if fact.status == "unavailable":
-        return replace(_noted(state, fact, "evse_gone"), evse_gone_ms=state.evse_gone_ms or fact.at_ms), ()
+        return replace(noted(state, fact, "evse_gone"), evse_gone_ms=state.evse_gone_ms or fact.at_ms), ()
     if state.evse_gone_ms is None or fact.status == "faulted":
         return state, ()
-    state = _noted(state, fact, "ready", status=fact.status)
+    state = noted(state, fact, "ready", status=fact.status)
     state = replace(
         state, ready_ms=fact.at_ms, ready_status=fact.status, duration_ms=fact.at_ms - (state.written_ms or 0)
     )
@@ -426,7 +345,7 @@ def _woke(state: RestartState, fact: Woke) -> Stepped:
         case "requested" if state.wake_at_ms is not None and fact.at_ms >= state.wake_at_ms:
             return _end(state, fact, "not_sent", "link_busy")
         case "ended":
-            return replace(state, watches=fact.at_ms < _watch_until_ms(state)), ()
+            return replace(state, watches=fact.at_ms < watch_until_ms(state)), ()
     if state.deadline_ms is not None and fact.at_ms >= state.deadline_ms:
         word, reason = verdict.at_deadline(state)
         return _end(state, fact, word, reason)
@@ -450,7 +369,7 @@ def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:
         return replace(state, left_ours=True, wake_at_ms=wake_at_ms)
     if state.sent_ms is None or state.verdict is not None:
         return state
-    state = _noted(state, fact, "borne_down", down_ms=down_ms)
+    state = noted(state, fact, "borne_down", down_ms=down_ms)
     if state.phase in ("sent", "accepted", "back"):  # its link ended with us
         new = state.left_ms is None
         left_ms = fact.down_from_ms if new else state.left_ms
@@ -461,60 +380,22 @@ def _server_returned(state: RestartState, fact: ServerReturned) -> RestartState:
     return replace(state, down_ms=state.down_ms + down_ms, deadline_ms=(state.deadline_ms or fact.at_ms) + down_ms)
 
 
-def _clock_stepped(state: RestartState, fact: ClockStepped) -> RestartState:
-    """Move what was measured by the old clock; a time that a person chose stays."""
-    moved = {name: value + fact.by_ms for name in _MOVED if (value := getattr(state, name)) is not None and value != 0}
-    if state.wake_at_ms is not None and not (state.phase == "waiting" and state.not_before_ms is not None):
-        moved["wake_at_ms"] = state.wake_at_ms + fact.by_ms
-    moved_boots = tuple(at + fact.by_ms for at in state.boots)
-    return replace(_noted(state, fact, "clock_stepped", by_ms=fact.by_ms), boots=moved_boots, **moved)
-
-
-_MOVED = (
-    "requested_ms", "link_opened_ms", "sent_ms", "written_ms", "answered_ms", "idle_ms", "left_ms", "back_ms", "booted_ms",
-    "evse_gone_ms", "ready_ms", "deadline_ms", "ended_ms", "first_ended_ms",
-)  # fmt: skip
-
-
-def _watch_until_ms(state: RestartState) -> int:
-    if state.verdict == "succeeded" and state.evse is None:
-        return (state.boots[0] if state.boots else state.ended_ms or 0) + UNSTABLE_WITHIN_MS
-    if state.verdict == "unknown" or state.reason == "did_not_come_back":
-        return (state.sent_ms or 0) + UPGRADE_WITHIN_MS
-    return 0
-
-
-def _with_wake(state: RestartState) -> RestartState:
-    """`wake_at_ms` follows from the state: the earliest instant at which time alone changes something."""
-    if state.phase in BEFORE_SENDING:
-        return state if state.phase != "queued" else replace(state, wake_at_ms=None)
-    if state.phase == "ended":
-        until_ms = _watch_until_ms(state)
-        watches = state.watches and until_ms > (state.ended_ms or 0)
-        return replace(state, watches=watches, wake_at_ms=until_ms if watches else None)
-    slot_ms = None
-    if state.in_batch and not state.slot_freed and state.sent_ms is not None:
-        slot_ms = state.sent_ms + SLOT_FREE_AFTER_MS
-    times = [at for at in (state.deadline_ms, slot_ms) if at is not None]
-    return replace(state, wake_at_ms=min(times) if times else None)
-
-
 # ---- ends --------------------------------------------------------------------------------------------------------
 
 
 def _end(state: RestartState, fact: Fact, word: Verdict, reason: str) -> Stepped:
     queued = state.phase == "queued"
     freed = state.slot_freed or queued
-    state = _noted(state, fact, "verdict", verdict=word, reason=reason)
+    state = noted(state, fact, "verdict", verdict=word, reason=reason)
     state = replace(state, phase="ended", verdict=word, reason=reason, ended_ms=fact.at_ms, slot_freed=True)
     ended = Record("restart_ended", {"restart": state.id, "verdict": word, "reason": reason})
     if not state.in_batch:
-        return _with_wake(state), (ended,)
-    return _with_wake(state), (ended, TellBatch(state.id, not freed, word, queued))
+        return with_wake(state), (ended,)
+    return with_wake(state), (ended, TellBatch(state.id, not freed, word, queued))
 
 
 def _upgrade(state: RestartState, fact: Fact, word: Verdict, reason: str) -> RestartState:
-    state = _noted(state, fact, "upgraded", verdict=word, reason=reason)
+    state = noted(state, fact, "upgraded", verdict=word, reason=reason)
     return replace(
         state,
         verdict=word,
@@ -530,10 +411,3 @@ def _free_slot(state: RestartState) -> Stepped:
     if not state.in_batch or state.slot_freed:
         return state, ()
     return replace(state, slot_freed=True), (TellBatch(state.id, True),)
-
-
-def _noted(state: RestartState, fact: Fact, kind: str, **details: str | int | None) -> RestartState:
-    if len(state.steps) >= MAX_STEPS and kind not in ("verdict", "upgraded"):
-        return state
-    said: Details = {name: value for name, value in details.items() if value is not None}
-    return replace(state, steps=(*state.steps, Step(kind, fact.at_ms, said)))

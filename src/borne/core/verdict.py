@@ -11,12 +11,10 @@ Evidence counts only after the Reset was handed to the socket. A boot proves a r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, get_args
 
 from borne.core.facts import Booted, RestartAnswered
-
-if TYPE_CHECKING:
-    from borne.core.restart import RestartState, Verdict
+from borne.core.restart_state import RestartState, Verdict
 
 RESET_REASONS = frozenset(("RemoteReset", "ScheduledReset"))
 # CALLERRORs that say "I never do this"; the others say only that something went wrong.
@@ -27,7 +25,7 @@ SLOW_FIRST_BOOT_MS = 120_000
 HEARD_RECENTLY_MS = 90_000
 
 Doubt = Literal["solicited", "not_written", "first_boot_of_link", "loss_ours", "no_loss", "late_loss", "too_late"]
-DOUBTS: tuple[str, ...] = Doubt.__args__  # type: ignore[attr-defined]
+DOUBTS: tuple[Doubt, ...] = get_args(Doubt)
 
 SUCCESS_REASONS = ("booted_same_link", "booted_after_loss", "boot_reason", "evse_back", "came_back_late")
 FAILED_REASONS = (
@@ -116,7 +114,7 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     if state.boot_doubt is not None:
         return (
             "unknown",
-            "borne_was_down" if state.boot_doubt == "loss_ours" and state.down_ms else "boot_proves_nothing",
+            "borne_was_down" if state.boot_doubt in ("loss_ours", "not_written") and state.down_ms else "boot_proves_nothing",
         )
     if state.phase == "back" or state.back_ms is not None:
         return "unknown", "borne_was_down" if state.left_ours and state.down_ms else "back_without_boot"

@@ -34,6 +34,7 @@ from borne.core.facts import (
     StatusChanged,
     Woke,
 )
+from borne.core.restart_state import RestartState
 from borne.engine.outcome import IGNORED, OK, Outcome
 from borne.engine.room import Held, Room
 from borne.engine.writes import Writes
@@ -66,11 +67,8 @@ CONCERNS: dict[type[Fact], tuple[bool, bool]] = {
     ClockStepped: (True, True),
     ServerReturned: (True, True),
 }
-FOLLOWS_RESTART = (
-    RestartAnswered,
-    RestartWritten,
-    RestartUnwritten,
-)  # true of the restart whatever link is open by now
+# True of the restart, whatever link is open by now.
+FOLLOWS_RESTART = (RestartAnswered, RestartWritten, RestartUnwritten)
 REPROJECTS = (Woke, SessionStarted, SessionEnded)  # time, or a session, may have changed the charger's word
 
 
@@ -103,9 +101,8 @@ def _step_charger(room: Room, fact: Fact, writes: Writes) -> None:
     if state is room.state and not effects:
         return
     room.state = state
-    room.last_seen_ms = (
-        fact.at_ms if not isinstance(fact, LinkLost | ServerReturned | ClockStepped) else room.last_seen_ms
-    )
+    if not isinstance(fact, LinkLost | ServerReturned | ClockStepped):
+        room.last_seen_ms = fact.at_ms
     writes.changed[room.charger_id] = room
     writes.take(room, fact.at_ms, effects)
 
@@ -140,9 +137,7 @@ def _refuse_offline(room: Room, held: Held, fact: Fact, writes: Writes) -> None:
     put(room, held, state, effects, refused, writes)
 
 
-def put(
-    room: Room, held: Held, state: restart_machine.RestartState, effects: tuple[Effect, ...], fact: Fact, writes: Writes
-) -> None:
+def put(room: Room, held: Held, state: RestartState, effects: tuple[Effect, ...], fact: Fact, writes: Writes) -> None:
     """Keep a stepped restart, if it changed, and let the charger's row follow."""
     if state == held.state and not effects:
         return

@@ -13,6 +13,7 @@ from borne.core.access import ChargerFacts, may_restart, not_restartable
 from borne.core.effects import Record
 from borne.core.facts import RestartKind, RestartRefused, RestartRequested, RestartSent, RestartWithdrawn
 from borne.core.models import LEARNT_FROM, deadline_after_ms, model_of
+from borne.core.restart_state import BEFORE_SENDING
 from borne.core.scope import ADMINS, Scope
 from borne.engine.apply import Engine
 from borne.engine.outcome import IGNORED, OK, Due, Outcome
@@ -75,7 +76,7 @@ class Restarts:
 
         async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
             held = room.restarts.get(restart_id)
-            if held is None or held.state.phase not in machine.BEFORE_SENDING:
+            if held is None or held.state.phase not in BEFORE_SENDING:
                 return IGNORED
             react(room, fact, writes)
             return OK

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from borne.core import charger as charger_machine
-from borne.core import restart as restart_machine
 from borne.core.charger import ChargerState
-from borne.core.restart import RestartState
+from borne.core.restart_state import UNDER_WAY, RestartState
 from borne.store import rooms as store
 from borne.store.db import Reader, Row
 
@@ -69,7 +68,7 @@ class Room:
     @property
     def restarting(self) -> bool:
         held = self.open_restart
-        return held is not None and held.state.phase in restart_machine.UNDER_WAY
+        return held is not None and held.state.phase in UNDER_WAY
 
     def status(self, at_ms: int) -> charger_machine.Status:
         """The charger's one word now."""

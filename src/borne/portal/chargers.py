@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 
 from borne.core.access import may_restart_many
 from borne.core.charger import STATUSES
-from borne.core.restart import BEFORE_SENDING
+from borne.core.restart_state import BEFORE_SENDING
 from borne.core.scope import ADMINS
 from borne.portal import restart_view
 from borne.portal.charger_counts import Overview, overview

@@ -12,7 +12,8 @@ import msgspec
 from markupsafe import Markup
 
 from borne.core.facts import RestartKind
-from borne.core.restart import BEFORE_SENDING, FREE_WITHIN_MS, UNDER_WAY, RestartState, Step
+from borne.core.restart_state import BEFORE_SENDING, UNDER_WAY, RestartState, Step
+from borne.core.restart_times import FREE_WITHIN_MS
 from borne.portal.formats import Formats
 from borne.portal.language import N_, Language, translations
 from borne.portal.verdicts import DOUBTS, leaving_word

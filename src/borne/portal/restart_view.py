@@ -12,7 +12,7 @@ import msgspec
 from borne.core.access import ChargerFacts, administers, may_restart
 from borne.core.charger import ChargerState
 from borne.core.models import model_of
-from borne.core.restart import BEFORE_SENDING, UNDER_WAY, RestartState
+from borne.core.restart_state import BEFORE_SENDING, UNDER_WAY, RestartState
 from borne.core.scope import Scope
 from borne.engine.restarts import Usual
 from borne.portal.formats import Formats

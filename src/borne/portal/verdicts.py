@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from borne.core.restart import RestartState
+from borne.core.restart_state import RestartState
 from borne.portal.formats import Formats
 from borne.portal.language import N_, Language, translations
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from borne.core.restart import MAX_STEPS
+from borne.core.restart_state import MAX_STEPS
 from borne.core.verdict import HEARD_RECENTLY_MS, PROMPT_LOSS_MS
 from borne.sim.journal import Kind, LogEntry, ResetStory, reset_stories
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from borne.core import restart
 from borne.core.facts import LinkLost, RestartAnswered
-from borne.core.restart import RestartState, Stepped
+from borne.core.restart import Stepped
+from borne.core.restart_state import RestartState
 from borne.gateway.calls import Calls
 from borne.gateway.commands import Commands
 from borne.gateway.link import Link

@@ -243,10 +243,10 @@ restarts = Table(
     _text("kind"),  # soft, hard
     _int("evse", null=True),
     _text("idempotency_key", null=True),
-    # ---- projected by the machine (core.restart.RestartState)
+    # ---- projected by the machine (core.restart_state.RestartState)
     _int("version", default="0"),
     _text("state", default="{}"),
-    _text("phase"),  # core.restart.Phase
+    _text("phase"),  # core.restart_state.Phase
     _int("is_open", default="1"),  # no verdict yet
     _int("watches", default="1"),  # still listens (open, or may be upgraded, or may turn unstable)
     _text("verdict", null=True),
