@@ -7,8 +7,6 @@ from collections import Counter
 
 import pytest
 
-from borne.sim.rows import ROWS
-
 ENOUGH_WORLDS = 500  # from here on a row that was never met is a hole in the simulation
 
 _worlds = 0
@@ -27,7 +25,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             case "worlds" if isinstance(value, int):
                 _worlds += value
             case "rows" if isinstance(value, dict):
-                _rows.update(value)
+                _rows.update(value)  # a Counter keeps the rows that were met 0 times
             case "seen" if isinstance(value, dict):
                 _seen.update(value)
             case "planted" if isinstance(value, list):
@@ -36,7 +34,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def never_met() -> list[str]:
     """Rows that no world met, if there were enough worlds to tell."""
-    return [row for row in ROWS if not _rows[row]] if _worlds >= ENOUGH_WORLDS else []
+    return [row for row, met in _rows.items() if not met] if _worlds >= ENOUGH_WORLDS else []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -49,6 +47,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table at the end of the run."""
     if not _worlds:
         return
+    from borne.sim.rows import ROWS  # not while pytest starts: every test run loads this file
+
     write = terminalreporter.write_line
     terminalreporter.section(f"simulated worlds: {_worlds}")
     for row, (meaning, _) in ROWS.items():

@@ -19,6 +19,7 @@ from borne.sim.virtual_loop import Process
 Kind = Literal["text", "ping", "pong", "close", "reset"]
 Direction = Literal["sent", "received"]
 LINGER_S = 0.5  # how long the server waits for the answer to its close frame
+CLOSING_S = 0.05  # how long a system takes to close what a dead process leaves
 NO_STATUS = 1005
 
 
@@ -275,8 +276,8 @@ class Wire:
 
     def server_died(self, *, says_so: bool) -> None:
         """The server's process ended: its system closes the sockets. Not `says_so`: the whole host is gone without a word."""
-        if says_so:
-            self.to_charger.send(Packet("reset"))
+        if says_so:  # after what was handed over, and a moment later
+            self.loop.call_later(CLOSING_S, self.to_charger.send, Packet("reset"), context=Context())
         else:
             self.to_server.cut()
             self.to_charger.cut()

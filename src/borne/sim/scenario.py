@@ -81,7 +81,7 @@ class Scenario:
 
 # Behaviours that leave no trace of a reboot at all (the socket stays, nothing is announced) are in nobody's list: no rule could see them.
 _ANY: tuple[str, ...] = tuple(BEHAVIOURS)
-_WEIGHTS = {"by-the-book": 3.0, "firmware-a-session": 0.3, "evse-reset": 2.0}
+_WEIGHTS = {"by-the-book": 3.0, "firmware-a-session": 0.3, "evse-reset": 2.0, "boot-repeated": 1.5, "late-return": 1.5}
 _ONLY_201 = ("firmware-a-201", "simulator-c-201", "evse-reset", "schedules-and-forgets")
 _ONLY_16 = ("firmware-a", "firmware-a-session", "simulator-c-soft", "simulator-c-hard", "firmware-b")
 _WITH_SESSIONS = ("waits-for-session", "schedules-and-forgets", "simulator-c-201", "firmware-a-session", "firmware-b")
@@ -152,7 +152,9 @@ def _charger(rng: random.Random) -> ChargerPlan:
 
 def _clicks(rng: random.Random, number: int, plan: ChargerPlan) -> list[Step]:
     steps: list[Step] = []
-    at_s = plan.starts_at_s + rng.choice((rng.uniform(0.05, 5), *(rng.uniform(_FIRST_CLICK_S, 240) for _ in range(5))))
+    early = 3 if plan.behaviour.boot_sends > 1 or plan.behaviour.boot_delay_s else 1  # while its first boot is still in doubt
+    first = [rng.uniform(0.05, 5 * early) for _ in range(2 * early - 1)] + [rng.uniform(_FIRST_CLICK_S, 240) for _ in range(5)]
+    at_s = plan.starts_at_s + rng.choice(first)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         details = _click(rng, plan)
         steps.append(Step(at_s, "click", number, details))

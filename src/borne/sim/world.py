@@ -18,6 +18,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context
@@ -39,7 +40,7 @@ from borne.sim.checks import Report
 from borne.sim.crashing_server import KEY, CrashingServer, Knock
 from borne.sim.dialling import Connection, ConnectionLost, DialRefused
 from borne.sim.journal import LogEntry
-from borne.sim.lossy_net import Said, Wire
+from borne.sim.lossy_net import ChargerEnd, Said, Wire
 from borne.sim.ocpp_package import call16, call201
 from borne.sim.scenario import ChargerPlan, Scenario, Step, from_seed
 from borne.sim.talk import Device, Talk
@@ -59,6 +60,7 @@ SHORT_DAY_MS = 30 * 60_000
 CALM_S = 100.0  # after the last verdict: every half-open link must have been found out by then
 LONGEST_S = 2 * 3600.0
 RETRY_CLICK_S = 3.0
+URL = "ws://borne.test/ocpp"
 PASSWORD = "a-simulated-secret"
 PEOPLE = ("Ada", "Ben")  # super-admin; admin of the first location, who may lose the role
 
@@ -153,7 +155,7 @@ class World:
     async def live(self) -> None:
         """Run the scenario until every restart has its verdict, then a calm while more."""
         await self.begin()
-        await self._go_through(self.scenario.steps)
+        await self.go_through(self.scenario.steps)
         await self.settle()
 
     async def begin(self) -> None:
@@ -193,7 +195,8 @@ class World:
         for end in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + end).unlink(missing_ok=True)
 
-    async def _go_through(self, steps: Sequence[Step]) -> None:
+    async def go_through(self, steps: Sequence[Step]) -> None:
+        """Let each step happen at its time."""
         for step in steps:
             await asyncio.sleep(max(0.0, step.at_s - self.now_s))
             self.do(step)
@@ -266,7 +269,7 @@ class World:
 
         charger.bot = ChargerBot(
             identity=charger.identity,
-            url="ws://borne.test/ocpp",
+            url=URL,
             dial=dial,
             now=lambda: EPOCH + timedelta(seconds=self.now_s),
             rng=random.Random(f"charger {self.seed} {charger.number}"),
@@ -404,9 +407,16 @@ class World:
 
     # ---- the network ---------------------------------------------------------------------------------------------
 
+    async def dial(self, charger: Charger, *, password: str | None = None) -> ChargerEnd:
+        """Dial by hand, as this charger (or as somebody who pretends to be it)."""
+        secret = password if password is not None else PASSWORD if charger.plan.has_secret else ""
+        token = b64encode(f"{charger.identity}:{secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {token}"} if secret else {}
+        return await self._dial(charger, f"{URL}/{charger.identity}", (f"ocpp{charger.plan.protocol}",), headers)
+
     async def _dial(
         self, charger: Charger, url: str, subprotocols: Sequence[str], headers: Mapping[str, str]
-    ) -> Connection:
+    ) -> ChargerEnd:
         await asyncio.sleep(2 * charger.plan.latency_s)
         if self.now_s < charger.outage_until_s:
             await asyncio.sleep(3.0)
