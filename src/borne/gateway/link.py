@@ -6,7 +6,6 @@ engine; the charger is answered when they are committed. Nothing here waits insi
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from borne.gateway.registry import Links
     from borne.gateway.security import Entry
     from borne.ocpp.messages import Dialect
-
-log = logging.getLogger(__name__)
 
 CLOSE_TRY_LATER = 1013
 # The usual talk, in which no secret has a place: not searched for one before it is recorded.
@@ -216,7 +213,7 @@ class Link:
 
     def _bad(self, frame: Bad) -> None:
         count(self.hub.counts.bad_frames, frame.why)
-        if frame.id is not None and self.state == "open":
+        if frame.id is not None and self.state != "gone":
             codes = self.dialect.codes
             code = codes.message_type if frame.why == "message_type" else codes.format
             self.send_error(frame.id, code, frame.why)
