@@ -335,6 +335,21 @@ def outbox(count: int, config: str | None) -> None:
     _run(config, work)
 
 
+@admin.command("dead-letters")
+@click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True)
+@_with_config
+def dead_letters(count: int, config: str | None) -> None:
+    """Show the newest facts that could not be applied, and why."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.store import events
+
+        for row in reversed(await events.newest_dead_letters(db, count)):
+            click.echo(f"charger {row.charger_id}: {row.error}\n{row.fact}\n{'-' * 60}")
+
+    _run(config, work)
+
+
 def _now_ms() -> int:
     from borne.engine.clock import Clock
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from borne.sim.demo_plan import DemoCharger
     from borne.sim.members import FleetMember
     from borne.wiring import Server
-
-log = logging.getLogger(__name__)
 
 PASSWORD = "borne-demo"
 SEED = 1914

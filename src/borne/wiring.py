@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import random
 import secrets
@@ -48,9 +47,8 @@ from borne.store.frame_log import FrameLog
 from borne.store.keys import key_from
 from borne.store.lock import server_lock
 
-log = logging.getLogger(__name__)
-
 SHUTDOWN_S = 5
+KEEP_ALIVE_S = 75  # longer than a page is quiet: a connection that ends just when a browser uses it again is a failed request
 BACKLOG = 4096
 
 
@@ -204,6 +202,7 @@ class Server:
             server_header=False,
             proxy_headers=False,  # the portal reads X-Forwarded-For itself, from trusted proxies only
             timeout_graceful_shutdown=SHUTDOWN_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
             ssl_certfile=portal.tls_certificate or None,
             ssl_keyfile=portal.tls_key or None,
         )

@@ -1,10 +1,8 @@
-"""The timeline, dead letters, runs of the server and settings, on both databases."""
-
-import asyncio
+"""The timeline, dead letters, and runs of the server, on both databases."""
 
 import pytest
 
-from borne.store import chargers, events, incarnations, organisations, settings
+from borne.store import chargers, events, incarnations, organisations
 from borne.store.chargers import NewCharger
 from borne.store.db import Database
 
@@ -47,7 +45,6 @@ async def test_what_could_not_be_applied_is_kept(database: Database) -> None:
     async with database.transaction() as tx:
         await events.add_dead_letter(tx, 7, 100, '{"type":"Booted"}', "ValueError: no")
         await events.add_dead_letter(tx, 8, 101, "{}", "later")
-    assert await events.count_dead_letters(database) == 2
     newest = await events.newest_dead_letters(database, 1)
     assert [(row.charger_id, row.at_ms, row.fact, row.error) for row in newest] == [(8, 101, "{}", "later")]
 
@@ -67,17 +64,3 @@ async def test_a_run_knows_how_the_last_one_ended(database: Database) -> None:
     assert stopped is not None
     assert tuple(stopped) == (second, 200, 250, 250)
     assert second > first
-
-
-async def test_a_setting_made_by_two_at_once_is_one(database: Database) -> None:
-    async def first(value: str) -> str:
-        async with database.transaction() as tx:
-            return await settings.put_first(tx, "key", value)
-
-    assert await settings.get(database, "key") is None
-    found = await asyncio.gather(*(first(str(number)) for number in range(5)))
-    assert len(set(found)) == 1
-    assert await settings.get(database, "key") == found[0]
-    async with database.transaction() as tx:
-        await settings.put(tx, "key", "other")
-    assert await settings.get(database, "key") == "other"

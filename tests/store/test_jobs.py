@@ -111,15 +111,6 @@ def test_the_back_off_has_a_bound() -> None:
     ]
 
 
-async def test_a_withdrawn_job_never_runs(database: Database) -> None:
-    await put(database, key="k")
-    async with database.transaction() as tx:
-        assert await jobs.withdraw(tx, "mail", "k", 50)
-        assert not await jobs.withdraw(tx, "mail", "k", 50)
-        assert not await jobs.withdraw(tx, "mail", "other", 50)
-    assert await lease(database, 1000) == []
-
-
 async def test_only_what_is_done_is_pruned(database: Database) -> None:
     for _ in range(3):
         await put(database)

@@ -21,7 +21,6 @@ class Model(msgspec.Struct, frozen=True):
     link: str = ""
     amps: tuple[int, int] | None = None
     protocol: str = ""
-    settle_s: int | None = None
     note: str = ""
 
 

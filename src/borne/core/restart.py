@@ -1,8 +1,8 @@
 """The restart machine: follows one Reset from the click to its verdict.
 
 `step(state, fact)` is the whole machine: every transition stands in `_on`. The state is `core.restart_state`, its deadlines
-are `core.restart_times`, and what counts as proof is judged in `core.verdict`. Sources: OCPP 1.6 §5.14 (Reset), §4.2 (BootNotification); OCPP 2.0.1 B11, B12 (Reset without, with
-ongoing transaction).
+are `core.restart_times`, and what counts as proof is judged in `core.verdict`. Sources: OCPP 1.6 §5.14 (Reset), §4.2
+(BootNotification); OCPP 2.0.1 B11, B12 (Reset without, with ongoing transaction).
 
     queued -> waiting -> requested -> sent -> accepted | scheduled -> left -> back -> ended
 

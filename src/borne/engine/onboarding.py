@@ -26,7 +26,6 @@ IDENTITY_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 IDENTITY_GROUP = 4
 IDENTITY_TRIES = 5
 IDENTITY = re.compile(r"[A-Za-z0-9_=:+|@.-]{1,48}")  # OCPP 2.0.1 identifierString, 48 characters
-TEXT_BOUND = 100
 
 
 class Added(msgspec.Struct, frozen=True):

@@ -7,10 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from borne.gateway.registry import Links
+from borne.store.chargers import LAST_SEEN_SLICE
 
 log = logging.getLogger(__name__)
-
-SLICE = 500  # rows of one transaction
 
 Save = Callable[[Sequence[tuple[int, int]]], Awaitable[None]]  # (charger_id, seen_ms) rows
 
@@ -20,8 +19,8 @@ async def flush_signs(links: Links, save: Save) -> None:
     while True:
         await asyncio.sleep(links.settings.flush_s)
         found = links.all()
-        for first in range(0, len(found), SLICE):
-            rows = [(link.charger.charger_id, links.sign_ms(link)) for link in found[first : first + SLICE]]
+        for first in range(0, len(found), LAST_SEEN_SLICE):
+            rows = [(link.charger.charger_id, links.sign_ms(link)) for link in found[first : first + LAST_SEEN_SLICE]]
             try:
                 await save(rows)
             except Exception:

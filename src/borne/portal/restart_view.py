@@ -19,7 +19,7 @@ from borne.portal.formats import Formats
 from borne.portal.language import Language, translations
 from borne.portal.reasons import reason_texts
 from borne.portal.restart_story import Line, Pending, announcement, pending, status_word, story
-from borne.portal.verdicts import Sentence, first_sentence, sentence, verdict_word
+from borne.portal.verdicts import Sentence, first_sentence, sentence
 
 WAITING_PHASES = ("queued", "waiting", "scheduled")
 AHEAD = timedelta(days=30)
@@ -114,7 +114,6 @@ class Entry(msgspec.Struct, frozen=True):
     text: str
     tone: str
     first: str
-    first_word: str
     verdict: str
     reason: str
 
@@ -289,7 +288,6 @@ def entry(row: Any, language: Language, formats: Formats) -> Entry:
         text=text,
         tone=tone,
         first=f"{first.title}. {first.text}" if first else "",
-        first_word=verdict_word(state.first_verdict, language)[0] if state.first_verdict else "",
         verdict=state.verdict or "",
         reason=state.reason or "",
     )

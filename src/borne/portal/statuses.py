@@ -67,7 +67,6 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "enabled": (N_("Enabled by %(by)s"), "ready"),
     "added": (N_("Added by %(by)s"), "gone"),
 }
-EVENT_KINDS = tuple(_EVENTS)
 SAID = ("error", "code", "text", "names", "address", "type", "info")  # details that are shown as they are
 _VERDICTS: dict[str, tuple[str, str]] = {
     "succeeded": (N_("succeeded"), "ready"),

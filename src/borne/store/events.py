@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, dead_letters, events
@@ -26,7 +26,6 @@ _of_charger = (
 _oldest = select(events.c.id).where(events.c.at_ms < bindparam("before_ms")).order_by(events.c.at_ms)
 _prune = delete(events).where(events.c.id.in_(_oldest.limit(bindparam("most"))))
 _letters = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(bindparam("most"))
-_letter_count = select(func.count()).select_from(dead_letters)
 
 
 async def add_many(tx: Transaction, rows: Sequence[tuple[int, int, str, str]]) -> None:
@@ -55,7 +54,3 @@ async def add_dead_letter(tx: Transaction, charger_id: int, at_ms: int, fact: st
 async def newest_dead_letters(db: Reader, limit: int = 100) -> list[Row]:
     """Rows of id, charger_id, at_ms, fact, error, newest first: for who operates the installation."""
     return await db.all(_letters, {"most": limit})
-
-
-async def count_dead_letters(db: Reader) -> int:
-    return int(await db.value(_letter_count))

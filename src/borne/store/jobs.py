@@ -39,11 +39,6 @@ _extend = _held.values(lease_until_ms=bindparam("until_ms"))
 _complete = _held.values(done_ms=bindparam("now_ms"), error=None)
 _retry = _held.values(run_at_ms=bindparam("again_ms"), lease_until_ms=0, error=bindparam("new_error"))
 _give_up = _held.values(done_ms=bindparam("now_ms"), error=bindparam("new_error"))
-_drop = (
-    update(jobs)
-    .where(jobs.c.kind == bindparam("of_kind"), jobs.c.idempotency_key == bindparam("key"), _waiting)
-    .values(done_ms=bindparam("now_ms"), error="withdrawn")
-)
 _old = select(jobs.c.id).where(jobs.c.done_ms < bindparam("before_ms")).limit(bindparam("most"))
 _prune = delete(jobs).where(jobs.c.id.in_(_old))
 
@@ -93,11 +88,6 @@ async def fail(tx: Transaction, job: Row, now_ms: int, error: str) -> bool:
     if job.attempt >= job.max_attempts:
         return await tx.run(_give_up, {**held, "now_ms": now_ms}) == 1
     return await tx.run(_retry, {**held, "again_ms": now_ms + back_off_ms(job.attempt)}) == 1
-
-
-async def withdraw(tx: Transaction, kind: str, idempotency_key: str, now_ms: int) -> bool:
-    """End a job that is not wanted any more. False: there is none, or it is done."""
-    return await tx.run(_drop, {"of_kind": kind, "key": idempotency_key, "now_ms": now_ms}) == 1
 
 
 async def prune(tx: Transaction, before_ms: int, limit: int = 2000) -> int:

@@ -7,20 +7,12 @@ from sqlalchemy import bindparam, select, update
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import locations, organisations
 
-_by_id = select(organisations).where(organisations.c.id == bindparam("organisation_id"))
 _first = select(organisations).order_by(organisations.c.id).limit(1)
 _named = select(organisations).where(organisations.c.name == bindparam("name")).order_by(organisations.c.id).limit(1)
-_all = select(organisations).order_by(organisations.c.name, organisations.c.id).limit(bindparam("most"))
-_set_plan = (
-    update(organisations).where(organisations.c.id == bindparam("organisation_id")).values(plan=bindparam("new_plan"))
-)
 _locations = (
     select(locations)
     .where(locations.c.organisation_id == bindparam("organisation_id"))
     .order_by(locations.c.name, locations.c.id)
-)
-_location = select(locations).where(
-    locations.c.organisation_id == bindparam("organisation_id"), locations.c.id == bindparam("location_id")
 )
 _set_unknown_tags = (
     update(locations)
@@ -34,11 +26,6 @@ async def create(tx: Transaction, *, name: str, plan: str, now_ms: int) -> int:
     return await tx.insert(organisations, {"name": name, "plan": plan, "created_ms": now_ms})
 
 
-async def by_id(db: Reader, organisation_id: int) -> Row | None:
-    """id, name, plan, created_ms."""
-    return await db.first(_by_id, {"organisation_id": organisation_id}, fast=True)
-
-
 async def by_name(db: Reader, name: str) -> Row | None:
     """The oldest organisation of exactly this name."""
     return await db.first(_named, {"name": name})
@@ -47,15 +34,6 @@ async def by_name(db: Reader, name: str) -> Row | None:
 async def first(db: Reader) -> Row | None:
     """The organisation that was made first."""
     return await db.first(_first, fast=True)
-
-
-async def every(db: Reader, limit: int = 1000) -> list[Row]:
-    """All organisations by name: for who operates the installation."""
-    return await db.all(_all, {"most": limit})
-
-
-async def set_plan(tx: Transaction, organisation_id: int, plan: str) -> None:
-    await tx.run(_set_plan, {"organisation_id": organisation_id, "new_plan": plan})
 
 
 async def create_location(
@@ -83,11 +61,6 @@ async def create_location(
 async def locations_of(db: Reader, organisation_id: int) -> list[Row]:
     """id, organisation_id, name, address, time_zone, accepts_unknown_tags, created_ms of all locations, by name."""
     return await db.all(_locations, {"organisation_id": organisation_id})
-
-
-async def location(db: Reader, organisation_id: int, location_id: int) -> Row | None:
-    """One location; None when it is another organisation's."""
-    return await db.first(_location, {"organisation_id": organisation_id, "location_id": location_id}, fast=True)
 
 
 async def accept_unknown_tags(tx: Transaction, organisation_id: int, location_id: int, accepts: bool) -> bool:

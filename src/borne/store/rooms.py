@@ -63,7 +63,6 @@ _due = (
     .order_by(restarts.c.wake_at_ms)
     .limit(500)
 )
-_next_wake = select(func.min(restarts.c.wake_at_ms))
 _updating = select(chargers.c.id).where(chargers.c.status == "updating").limit(500)
 _unsettled = (
     select(chargers.c.id)
@@ -134,12 +133,6 @@ async def save_restarts(tx: Transaction, rows: Sequence[Sequence[object]]) -> in
 async def due_chargers(db: Reader, now_ms: int) -> list[int]:
     """Chargers with a restart whose deadline is due, 500 at most."""
     return [row[0] for row in await db.all(_due, {"now_ms": now_ms}, fast=True)]
-
-
-async def next_wake_ms(db: Reader) -> int | None:
-    """The earliest deadline of all."""
-    found: int | None = await db.value(_next_wake, fast=True)
-    return found
 
 
 async def updating_chargers(db: Reader) -> list[int]:

@@ -285,10 +285,8 @@ batches = Table(
     _int("created_ms"),
     _int("version", default="0"),
     _text("state", default="{}"),  # core.batch.BatchState
-    _text("phase"),  # running, paused, stopped, done
-    _int("wake_at_ms", null=True),
+    _text("phase"),  # core.batch.Phase
     Index(None, "organisation_id", "id"),
-    Index("batches_wake", "wake_at_ms"),
     Index("batches_key_uq", "organisation_id", "idempotency_key", unique=True),
 )
 

@@ -10,12 +10,6 @@ from borne.store.schema import tags
 _find = select(tags.c.tag, tags.c.name, tags.c.person_id, tags.c.blocked, tags.c.expires_ms).where(
     tags.c.organisation_id == bindparam("organisation_id"), tags.c.tag == bindparam("tag")
 )
-_of_organisation = (
-    select(tags.c.tag, tags.c.name, tags.c.person_id, tags.c.blocked, tags.c.expires_ms)
-    .where(tags.c.organisation_id == bindparam("organisation_id"), tags.c.tag > bindparam("after"))
-    .order_by(tags.c.tag)
-    .limit(bindparam("most"))
-)
 
 
 async def find(db: Reader, organisation_id: int, tag: str) -> Row | None:
@@ -37,8 +31,3 @@ async def put(
     row = (organisation_id, tag.casefold(), name, person_id, int(blocked), expires_ms)
     columns = ("name", "person_id", "blocked", "expires_ms")
     await tx.upsert_many(tags, ("organisation_id", "tag"), columns, [row])
-
-
-async def of_organisation(db: Reader, organisation_id: int, *, after: str = "", limit: int = 100) -> list[Row]:
-    """Tags by their text, from the one that follows `after`."""
-    return await db.all(_of_organisation, {"organisation_id": organisation_id, "after": after, "most": limit})

@@ -276,9 +276,7 @@ batches = Table(
     _int("version", default="0"),
     _text("state", default="{}"),
     _text("phase"),
-    _int("wake_at_ms", null=True),
     Index(None, "organisation_id", "id"),
-    Index("batches_wake", "wake_at_ms"),
     Index("batches_key_uq", "organisation_id", "idempotency_key", unique=True),
 )
 
