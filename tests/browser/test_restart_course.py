@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import ask, hue, icon_of, modal_of, row_of, send, tip_of
+from tests.support.browser import ask, has_hue, icon_of, modal_of, row_of, send, tip_of
 from tests.support.server import Charger, wait_until
 
 SAM, NORA = "sam@lumen.test", "nora@lumen.test"
@@ -41,10 +41,10 @@ def test_from_okay_to_succeeded_without_a_reload(browse, site, charger):
     page = browse.open(f"/chargers/{charger.id}", SAM)
     page.evaluate("globalThis.sameDocument = true")
     page.evaluate(WAIT_FOR_VERDICT)
-    assert hue(status(page)) == "green"
+    has_hue(status(page), "green")
     okay(page, charger)
     expect(status(page)).to_have_text("Restarting")
-    assert hue(status(page)) == "grey"
+    has_hue(status(page), "grey")
     expect(icon_of(page, charger.name)).to_have_attribute("data-restart", "turning")
     expect(page.locator("#charger-hero")).to_contain_text("Unavailable. This model usually comes back within")
     expect(tip_of(page, charger.id)).to_contain_text("restarting already")
@@ -70,7 +70,7 @@ def test_list_says_restarting_and_how_it_went(browse, yard, add):
     okay(beside, charger)
     row = row_of(page, charger.name)
     expect(row.locator("td.state")).to_have_text("Restarting")
-    assert hue(row.locator("td.state .st")) == "grey"
+    has_hue(row.locator("td.state .st"), "grey")
     expect(row.get_by_role("checkbox")).to_be_disabled()
     expect(row.locator("td.last")).to_contain_text("Succeeded")
     expect(row.locator("td.state")).to_have_text("Ready")

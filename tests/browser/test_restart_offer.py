@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import ask, hue, icon_of, log_in, modal_of, row_of, send, tip_of
+from tests.support.browser import ask, has_hue, icon_of, log_in, modal_of, row_of, send, tip_of
 from tests.support.server import wait_until
 
 SAM, NORA, SOL, OTTO, UMA = (f"{name}@lumen.test" for name in ("sam", "nora", "sol", "otto", "uma"))
@@ -151,9 +151,9 @@ def test_the_steps_of_the_article(browse, charger):
 def test_colours_of_the_icon(browse, charger, add):
     away = add(location="North")
     page = browse.open(f"/chargers/{charger.id}", SAM)
-    assert hue(icon_of(page, charger.name)) == "green"
+    has_hue(icon_of(page, charger.name), "green")
     page.goto(f"/chargers/{away.id}")
-    assert hue(icon_of(page, away.name)) == "grey"
+    has_hue(icon_of(page, away.name), "grey")
 
 
 def test_icon_of_the_list_does_the_same(browse, charger):

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request
 
-from tests.support.server import PASSWORD, Site
+from tests.support.server import PASSWORD, Site, wait_until
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 860}
@@ -118,6 +118,11 @@ def hue(element: Locator, style: str = "color") -> str:
     if max(red, green, blue) - min(red, green, blue) <= 24:
         return "grey"
     return {red: "red", green: "green", blue: "blue"}[max(red, green, blue)]
+
+
+def has_hue(element: Locator, word: str) -> None:
+    """Wait for a colour: a live change swaps words and classes one after the other."""
+    wait_until(lambda: hue(element) == word, f"{word}, not {hue(element)}", timeout_s=3)
 
 
 def overflows(page: Page) -> float:
