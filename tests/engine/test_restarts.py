@@ -513,6 +513,26 @@ async def test_killed_at_each_step_it_goes_on_with_the_same_state_and_no_second_
         await house.engine.stop()
 
 
+@on_both
+async def test_who_comes_back_after_the_verdict_and_after_our_own_restart_is_upgraded(small: Small) -> None:
+    house = small.house
+    asked = await house.ask(small.scope, small.charger_id)
+    assert asked.restart_id is not None
+    await house.send(small.charger_id, small.epoch)
+    await house.answer(small.charger_id, small.epoch, asked.restart_id)
+    house.clock.pass_s(10)
+    await house.lose(small.charger_id, small.epoch)
+    house.clock.pass_s(DEADLINE_S)
+    await house.timers._strike()
+    assert await verdict_of(house, asked.restart_id) == ("failed", "did_not_come_back")
+    house = await house.again(down_s=60)
+    await house.connect(small.charger_id)
+    row = await row_of(house, asked.restart_id)
+    assert (row.verdict, row.reason) == ("succeeded", "came_back_late")
+    assert state_of(row).first_reason == "did_not_come_back"
+    await house.engine.stop()
+
+
 async def test_two_chargers_do_not_disturb_each_other(small: Small) -> None:
     house = small.house
     (other,) = await house.chargers(small.organisation_id, small.location_id, model="copper")

@@ -124,11 +124,13 @@ async def test_a_boot_at_a_plain_reconnect_closes_nothing(small: Small) -> None:
 @on_both
 async def test_a_stop_that_comes_twice_is_one(small: Small) -> None:
     first = await start(small)
+    await start(small, connector=2)
     await stop(small, first.transaction)
     before = await rows(small)
     small.house.clock.pass_s(10)
     assert not (await stop(small, first.transaction)).ignored
     assert await rows(small) == before
+    assert small.house.engine.room(small.charger_id).open_sessions == 1  # type: ignore[union-attr]
 
 
 async def test_other_values_stay_beside_the_first(small: Small) -> None:
