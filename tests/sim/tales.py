@@ -13,9 +13,12 @@ from typing import Any
 from borne.sim import checks, virtual_loop
 from borne.sim.behaviours import BEHAVIOURS
 from borne.sim.checks import Case, Report
+from borne.sim.founding import folder, template
 from borne.sim.lossy_net import ChargerEnd
+from borne.sim.records import Charger
 from borne.sim.scenario import ChargerPlan, Do, Scenario, Step
-from borne.sim.world import Charger, World, folder, listening, short_days, template
+from borne.sim.trial import listening, short_days
+from borne.sim.world import World
 
 NEVER_S = 1e6
 CLICK_S = 60.0
@@ -75,18 +78,22 @@ def play(
     steps: tuple[Step, ...] = (step(CLICK_S, "click"),),
     live: Callable[[World], Awaitable[None]] | None = None,
     look: Callable[[World], None] | None = None,
+    judged: bool = True,
     **scenario: Any,
 ) -> Tale:
-    """Play a scenario to its end and let the judge look: nothing may be wrong. `live` happens beside the steps, `look` at the end."""
+    """Play a scenario to its end; nothing may be wrong in the judge's eyes. `live` happens before the steps, `look` at the end.
+
+    `judged` False: a charger was spoken for by hand, and has no log that a verdict could be compared with.
+    """
     kept = {"deadline_s": (120, 240), **scenario}
     tale = Scenario(plans or (charger(),), tuple(sorted(steps, key=lambda one: one.at_s)), **kept)
     place = folder()
     template()
     with short_days():
-        return virtual_loop.run(_play(tale, place, live, look))
+        return virtual_loop.run(_play(tale, place, live, look, judged))
 
 
-async def _play(scenario: Scenario, place: Path, live: Any, look: Any) -> Tale:
+async def _play(scenario: Scenario, place: Path, live: Any, look: Any, judged: bool) -> Tale:
     world = World(scenario, place)
     try:
         with listening(world):
@@ -99,7 +106,7 @@ async def _play(scenario: Scenario, place: Path, live: Any, look: Any) -> Tale:
             if look is not None:
                 look(world)
             await world.end()
-        assert report.violations + world.faults == []
+        assert (report.violations if judged else []) + world.faults == []
         return Tale(world, report)
     finally:
         shutil.rmtree(place, ignore_errors=True)

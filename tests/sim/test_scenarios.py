@@ -6,7 +6,6 @@ import pytest
 
 from borne.sim.behaviour import Habits
 from borne.sim.journal import Kind
-from borne.sim.scenario import KILL_POINTS
 from borne.sim.world import World
 from tests.sim.tales import CLICK_S, charger, play, step
 

@@ -1,4 +1,4 @@
-"""Whole worlds from seeds: no wrong verdict, no second Reset, nothing confirmed and lost. And proof that the judge is not blind."""
+"""Whole worlds from seeds: no wrong verdict, no second Reset, nothing confirmed lost. And proof that the judge is not blind."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from borne.sim.plants import PLANTS
 from borne.sim.rows import ROWS
-from borne.sim.world import Result, describe, run_seed
+from borne.sim.trial import Result, describe, run_seed
 
 Record = Callable[[str, object], None]
 SEEDS = int(os.environ.get("BORNE_SEEDS", "100"))
@@ -71,7 +71,9 @@ def test_a_seed_replays() -> None:
     """The same seed tells the same story in another process, whatever order hashes have there."""
     command = [sys.executable, "-m", "borne.sim.world", "7"]
     stories = [
-        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, text=True, check=True
+        ).stdout
         for salt in ("1", "2")
     ]
     assert stories[0] == stories[1]

@@ -1,7 +1,7 @@
 """The judge of a simulated world. The truth is in the chargers' own logs and on the wires; Borne's rows are what is judged.
 
-Each check returns sentences; an empty list means that all is well. Where the rule of the verdict itself can be fooled, the case stands in
-`EXCUSES` by name, with its reason, as narrow as it can be made; everything else is a violation.
+Each check returns sentences; an empty list means that all is well. Where the rule of the verdict itself can be fooled, the case
+stands in `EXCUSES` by name, with its reason, as narrow as it can be made; everything else is a violation.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from borne.core.restart_state import MAX_STEPS
 from borne.core.verdict import HEARD_RECENTLY_MS, PROMPT_LOSS_MS
 from borne.sim.journal import Kind, LogEntry, ResetStory, reset_stories
+from borne.sim.kept import clicks_kept, nothing_lost
 
 if TYPE_CHECKING:
     from borne.sim.lossy_net import Wire
-    from borne.sim.world import Charger, ResetFrame, Seen, World
+    from borne.sim.records import Charger, ResetFrame, Seen
+    from borne.sim.world import World
 
 EXCUSES = {
-    "rebooted_by_itself": "the charger rebooted by itself while its verdict was due: nobody outside can tell that from the Reset's doing",
-    "earlier_reboot": "the boot was that of an earlier reboot whose announcement had not been confirmed when the Reset was written: its "
-    "answer was lost, or the old link was not yet noticed dead",
-    "boots_at_plain_reconnect": "a charger that announces a boot at plain reconnects too did nothing and lost its network within 60 s of "
-    "the writing, of Accepted or of the end of the session",
-    "evse_status_untold": "the EVSE came back, but the charger never said so: its link was down then, and it reports nothing on reconnect",
+    "rebooted_by_itself": "the charger rebooted by itself while its verdict was due: nobody outside can tell that from the "
+    "Reset's doing",
+    "earlier_reboot": "the boot was that of an earlier reboot whose announcement had not been confirmed when the Reset was "
+    "written: its answer was lost, or the old link was not yet noticed dead",
+    "boots_at_plain_reconnect": "a charger that announces a boot at plain reconnects too did nothing and lost its network within "
+    "60 s of the writing, of Accepted or of the end of the session",
+    "evse_status_untold": "the EVSE came back, but the charger never said so: its link was down then, and it reports nothing on "
+    "reconnect",
 }
 
 NOTICED_S = 35.0  # two ping periods and a bit: what happened later than this before the verdict could not be known
@@ -98,9 +101,9 @@ def judge(world: World) -> Report:
     report.violations += _never_twice(world)
     report.violations += _all_end(world)
     for charger in world.chargers:
-        report.violations += _nothing_lost(world, charger)
+        report.violations += nothing_lost(world, charger)
         report.violations += _live_truth(world, charger)
-    report.violations += _clicks_kept(world)
+    report.violations += clicks_kept(world)
     report.violations += _bounds(world)
     return report
 
@@ -110,7 +113,9 @@ def cases_of(world: World) -> list[Case]:
     stories = {c.id: {s.message_id: s for s in reset_stories(c.log)} for c in world.chargers}
     frames = {frame.restart: frame for frame in world.frames}
     cases = []
-    for restart_id, charger_id, evse, state in world.rows("SELECT id, charger_id, evse, state FROM restarts ORDER BY id"):
+    for restart_id, charger_id, evse, state in world.rows(
+        "SELECT id, charger_id, evse, state FROM restarts ORDER BY id"
+    ):
         charger = world.by_id(charger_id)
         frame = frames.get(restart_id)
         story = stories[charger_id].get(frame.message_id) if frame is not None else None
@@ -179,8 +184,8 @@ def _evse_was_reset(case: Case, seen: Seen) -> bool:
 
 
 def _announced_earlier_reboot(case: Case, seen: Seen) -> bool:
-    """The last power-on before the writing was not confirmed to the charger when the Reset was written; on the same link the rule asks
-    that its boot was answered there, so the charger must have sent it before."""
+    """The last power-on before the writing was not confirmed to the charger when the Reset was written; on the same link the
+    rule asks that its boot was answered there, so the charger must have sent it before."""
     frame = case.frame
     assert frame is not None
     ons = [e.at_s for e in case.entries(Kind.POWERED_ON, before_s=seen.at_s)]
@@ -239,10 +244,12 @@ def _wrong_failure(case: Case, seen: Seen) -> str | None:
 
 
 def _came_back(case: Case, seen: Seen) -> str | None:
-    """A charger that did come back has had something confirmed on a link made after it left."""
+    """A charger that did come back has had something confirmed on a link made after it left for the last time."""
     frame = case.frame
     assert frame is not None
-    for link in case.entries(Kind.CONNECTED, after_s=frame.at_s, before_s=seen.at_s - SLACK_S):
+    drops = case.entries(Kind.DISCONNECTED, after_s=frame.at_s, before_s=seen.at_s - SLACK_S)
+    left_s = drops[-1].at_s if drops else frame.at_s
+    for link in case.entries(Kind.CONNECTED, after_s=left_s, before_s=seen.at_s - SLACK_S):
         if case.entries(Kind.ACKNOWLEDGED, after_s=link.at_s, before_s=seen.at_s - SLACK_S):
             return f"it was back at {link.at_s:.1f} s"
     return None
@@ -258,7 +265,9 @@ def is_calm(world: World, case: Case, until_s: float) -> bool:
         return False
     since_s = frame.at_s - CALM_BEFORE_S
     touched = [*case.charger.shaken, *world.clock_steps, *(r.began_s for r in case.reboots if r.cause != "reset")]
-    touched += [at_s for at_s, step in world.done if step.do in ("trigger", "repeat_call", "lag", "disable", "firmware")]
+    touched += [
+        at_s for at_s, step in world.done if step.do in ("trigger", "repeat_call", "lag", "disable", "firmware")
+    ]
     touched += [at_s for down in world.downs for at_s in down]
     return not any(since_s <= at_s <= until_s for at_s in touched) and not any(
         link.at_s > since_s and link.at_s < frame.at_s for link in case.entries(Kind.DISCONNECTED, before_s=frame.at_s)
@@ -357,115 +366,6 @@ def _bounds(world: World) -> Iterable[str]:
             yield f"the timeline of restart {restart_id} has no bound"
     for fact, error in world.rows("SELECT fact, error FROM dead_letters"):
         yield f"a fact became a dead letter ({error}): {fact}"
-
-
-# ---- (c) nothing that was confirmed is lost ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A call that the charger made, and the answer that reached it."""
-
-    at_s: float
-    text: str
-    action: str
-    payload: dict[str, Any]
-    answer: dict[str, Any]
-
-
-def confirmed_calls(charger: Charger) -> list[Confirmed]:
-    """What the charger was answered for, in order of the answers. A message id names the newest call that had it."""
-    calls: dict[str, tuple[str, list[Any]]] = {}
-    found: list[Confirmed] = []
-    for said in charger.said:
-        frame = json.loads(said.text)
-        if said.direction == "sent" and frame[0] == 2:
-            calls[frame[1]] = said.text, frame
-        elif said.direction == "received" and frame[0] == 3 and frame[1] in calls:
-            text, call = calls[frame[1]]
-            found.append(Confirmed(said.at_s, text, call[2], call[3], frame[2]))
-    return found
-
-
-def _nothing_lost(world: World, charger: Charger) -> Iterable[str]:
-    calls = confirmed_calls(charger)
-    sessions = dict(world.rows("SELECT start_key, \"transaction\" FROM sessions WHERE charger_id = ?", charger.id))
-    raws = {row[0] for row in world.rows("SELECT raw FROM session_messages WHERE charger_id = ?", charger.id)}
-    readings = set(world.rows("SELECT value, device_ms FROM readings WHERE charger_id = ?", charger.id))
-    kinds = Counter(row[0] for row in world.rows("SELECT kind FROM events WHERE charger_id = ?", charger.id))
-    started: dict[str, Any] = {}
-    for call in calls:
-        lost = f"{charger.identity}: {call.action} confirmed at {call.at_s:.2f} s is lost: {call.text}"
-        match call.action:
-            case "StartTransaction":
-                transaction = call.answer["transactionId"]
-                if str(transaction) not in sessions.values():
-                    yield lost
-                if started.setdefault(json.dumps(call.payload), transaction) != transaction:
-                    yield f"{charger.identity}: one start got two transactions: {call.text}"
-            case "StopTransaction" | "TransactionEvent":
-                if _raw(call) not in raws:
-                    yield lost
-            case "MeterValues":
-                if not _sampled(call.payload) <= readings:
-                    yield lost
-            case _:
-                pass
-    for action, kind in (("BootNotification", "booted"), ("FirmwareStatusNotification", "firmware")):
-        told = len({call.text for call in calls if call.action == action})
-        if kinds[kind] < told:
-            yield f"{charger.identity}: {told} {action} confirmed, {kinds[kind]} kept"
-    yield from _statuses_kept(world, charger, calls)
-
-
-def _raw(call: Confirmed) -> str:
-    """The payload as it stood in the frame."""
-    return call.text[call.text.index("{") : call.text.rindex("]")]
-
-
-def _sampled(payload: dict[str, Any]) -> set[tuple[int, int]]:
-    return {
-        (int(sample["value"]), int(datetime.fromisoformat(group["timestamp"]).timestamp() * 1000 + 0.5))
-        for group in payload["meterValue"]
-        for sample in group["sampledValue"]
-    }
-
-
-def _statuses_kept(world: World, charger: Charger, calls: list[Confirmed]) -> Iterable[str]:
-    """The last status told of each connector is the one that is shown, if it was confirmed."""
-    last: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
-    for said in charger.said:
-        if said.direction == "sent" and '"StatusNotification"' in said.text[:80]:
-            payload = json.loads(said.text)[3]
-            last[_place(payload)] = said.text, payload
-    answered = {call.text for call in calls}
-    ((state,),) = world.rows("SELECT state FROM chargers WHERE id = ?", charger.id)
-    shown = {(row[0], row[1]): row[2] for row in json.loads(state).get("connectors", ())}
-    for place, (text, payload) in last.items():
-        status = (payload.get("status") or payload["connectorStatus"]).lower().removesuffix("evse").removesuffix("ev")
-        if text in answered and shown.get(place) != status:
-            yield f"{charger.identity}: connector {place} said {status}, which was confirmed, but {shown.get(place)} is shown"
-
-
-def _place(payload: dict[str, Any]) -> tuple[int, int]:
-    if "evseId" in payload:
-        return payload["evseId"], payload["connectorId"]
-    number = payload["connectorId"]
-    return (number, 1) if number else (0, 0)
-
-
-def _clicks_kept(world: World) -> Iterable[str]:
-    known = {row[0] for row in world.rows("SELECT id FROM restarts")}
-    for click in world.clicks:
-        if click.failed is not None:
-            yield f"a click at {click.at_s:.1f} s failed: {click.failed}"
-        elif click.outcome is not None and click.outcome.restart_id is not None and click.outcome.restart_id not in known:
-            yield f"restart {click.outcome.restart_id}, which was promised at {click.at_s:.1f} s, is lost"
-    keys: dict[str, int] = {}
-    for click in world.clicks:
-        if click.key is not None and click.outcome is not None and click.outcome.restart_id is not None:
-            if keys.setdefault(click.key, click.outcome.restart_id) != click.outcome.restart_id:
-                yield f"the key {click.key} made two restarts"
 
 
 # ---- (e) who is online -------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A whole Borne server as one process that can be killed at any line: the real store, engine and gateway on a database file.
 
-Only the outside differs: virtual time, sockets in memory, commits without waiting for a disk. A new server on the same file starts as
-the real one does.
+Only the outside differs: virtual time, sockets in memory, commits without waiting for a disk. A new server on the same file
+starts as the real one does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The network between simulated chargers and a simulated server: latency, cuts at any frame, half-open links, proxies that answer pings.
+"""The network between simulated chargers and a simulated server: latency, cuts, half-open links, proxies that answer pings.
 
-It is TCP: nothing is reordered or doubled, but from some instant on everything may be lost, and either side may go on believing in the
-link. What the server's process had handed to its socket still arrives when the process is killed, as it does in reality.
+It is TCP: nothing is reordered or doubled, but from some instant on everything may be lost, and either side may go on believing
+in the link. What the server's process had handed to its socket still arrives when the process is killed, as it does in reality.
 """
 
 from __future__ import annotations
@@ -286,5 +286,6 @@ class Wire:
         if not self._behind_proxy:
             self.charger.arrive(packet)
         elif packet.kind == "ping":
-            self.loop.call_later(self.to_charger.latency_s, self.server.arrive, Packet("pong"), context=self.process.context)
-
+            self.loop.call_later(
+                self.to_charger.latency_s, self.server.arrive, Packet("pong"), context=self.process.context
+            )

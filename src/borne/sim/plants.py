@@ -1,4 +1,4 @@
-"""Bugs to plant: the ones that real platforms have. A simulation that does not find them within a few hundred seeds is worth nothing.
+"""Bugs to plant: the ones that real platforms have. A simulation that does not find them soon is worth nothing.
 
 Each is a context manager that bends the running code while it is entered. Nothing but tests enters them.
 """

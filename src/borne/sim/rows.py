@@ -1,4 +1,4 @@
-"""Which rows of the catalogue of restart faults a world went through: a simulation that never meets a fault proves nothing about it.
+"""Which rows of the catalogue of restart faults a world met: a simulation that never meets a fault proves nothing about it.
 
 Read from what really happened (the chargers' logs, the steps that were done), one predicate a row.
 """
@@ -31,7 +31,9 @@ def _ended_s(case: Case) -> float:
 
 
 def _left(case: Case) -> bool:
-    return case.frame is not None and bool(case.entries(Kind.DISCONNECTED, after_s=case.frame.at_s, before_s=_ended_s(case)))
+    return case.frame is not None and bool(
+        case.entries(Kind.DISCONNECTED, after_s=case.frame.at_s, before_s=_ended_s(case))
+    )
 
 
 def _r1(world: World, case: Case) -> bool:
@@ -186,7 +188,7 @@ ROWS: dict[str, tuple[str, Meets]] = {
 
 def met(world: World, report: Report) -> Counter[str]:
     """How many restarts of this world met each row."""
-    found = Counter({row: 0 for row in ROWS})
+    found = Counter(dict.fromkeys(ROWS, 0))
     for case in report.cases:
         for row, (_, meets) in ROWS.items():
             found[row] += meets(world, case)

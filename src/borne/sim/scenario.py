@@ -34,7 +34,9 @@ Do = Literal[
     "stop",  # the server is stopped in good order and started again [down_s]
     "clock_step",  # somebody sets the server's clock [by_s]
 ]
-KillPoint = Literal["now", "before_commit", "after_commit", "after_taken", "before_reset", "after_reset", "after_answer"]
+KillPoint = Literal[
+    "now", "before_commit", "after_commit", "after_taken", "before_reset", "after_reset", "after_answer"
+]
 KILL_POINTS: tuple[KillPoint, ...] = KillPoint.__args__  # type: ignore[attr-defined]
 
 
@@ -79,7 +81,7 @@ class Scenario:
     at_once: int = 5
 
 
-# Behaviours that leave no trace of a reboot at all (the socket stays, nothing is announced) are in nobody's list: no rule could see them.
+# A reboot that leaves no trace at all (the socket stays, nothing is announced) is in nobody's behaviour: no rule could see it.
 _ANY: tuple[str, ...] = tuple(BEHAVIOURS)
 _WEIGHTS = {"by-the-book": 3.0, "firmware-a-session": 0.3, "evse-reset": 2.0, "boot-repeated": 1.5, "late-return": 1.5}
 _ONLY_201 = ("firmware-a-201", "simulator-c-201", "evse-reset", "schedules-and-forgets")
@@ -105,12 +107,16 @@ def from_seed(seed: int) -> Scenario:
         steps.append(Step(_FIRST_CLICK_S + rng.uniform(0, 300), "batch", 0, {"person": 0}))
     steps.sort(key=lambda step: step.at_s)
     deadline_s = rng.choice(((120, 240), (120, 240), (150, 300), (300, 1200)))
-    return Scenario(chargers, tuple(steps), deadline_s, heartbeat_s=rng.choice((20, 40, 40, 120)), at_once=rng.choice((1, 2, 5)))
+    return Scenario(
+        chargers, tuple(steps), deadline_s, heartbeat_s=rng.choice((20, 40, 40, 120)), at_once=rng.choice((1, 2, 5))
+    )
 
 
 def _charger(rng: random.Random) -> ChargerPlan:
     name = rng.choices(_ANY, [_WEIGHTS.get(known, 1.0) for known in _ANY])[0]
-    protocol: Literal["1.6", "2.0.1"] = "2.0.1" if name in _ONLY_201 else "1.6" if name in _ONLY_16 else rng.choice(("1.6", "2.0.1"))
+    protocol: Literal["1.6", "2.0.1"] = (
+        "2.0.1" if name in _ONLY_201 else "1.6" if name in _ONLY_16 else rng.choice(("1.6", "2.0.1"))
+    )
     behaviour = BEHAVIOURS[name]
     changes: dict[str, Any] = {"reconnect_max_s": 10.0}
     if name == "late-return":
@@ -152,8 +158,12 @@ def _charger(rng: random.Random) -> ChargerPlan:
 
 def _clicks(rng: random.Random, number: int, plan: ChargerPlan) -> list[Step]:
     steps: list[Step] = []
-    early = 3 if plan.behaviour.boot_sends > 1 or plan.behaviour.boot_delay_s else 1  # while its first boot is still in doubt
-    first = [rng.uniform(0.05, 5 * early) for _ in range(2 * early - 1)] + [rng.uniform(_FIRST_CLICK_S, 240) for _ in range(5)]
+    early = (
+        3 if plan.behaviour.boot_sends > 1 or plan.behaviour.boot_delay_s else 1
+    )  # while its first boot is still in doubt
+    first = [rng.uniform(0.05, 5 * early) for _ in range(2 * early - 1)] + [
+        rng.uniform(_FIRST_CLICK_S, 240) for _ in range(5)
+    ]
     at_s = plan.starts_at_s + rng.choice(first)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         details = _click(rng, plan)
@@ -165,7 +175,9 @@ def _clicks(rng: random.Random, number: int, plan: ChargerPlan) -> list[Step]:
             case chance if chance < 0.22 and details["when"] != "now":
                 steps.append(Step(at_s + rng.uniform(1, 60), "withdraw", number, {"person": 0}))
             case chance if chance < 0.27:
-                steps.append(Step(max(0.0, at_s + rng.uniform(-5, 5)), "firmware", number, {"for_s": rng.uniform(5, 60)}))
+                steps.append(
+                    Step(max(0.0, at_s + rng.uniform(-5, 5)), "firmware", number, {"for_s": rng.uniform(5, 60)})
+                )
             case chance if chance < 0.37:
                 steps.append(Step(at_s - 0.001, "cut_at_reset", number, _cut_at_reset(rng)))
             case chance if chance < 0.41:
@@ -192,8 +204,7 @@ def _click(rng: random.Random, plan: ChargerPlan) -> dict[str, Any]:
 
 
 def _cut_at_reset(rng: random.Random) -> dict[str, Any]:
-    details = {"when": rng.choice(("leaves", "arrives", "answered")), **_learning(rng)}
-    return details
+    return {"when": rng.choice(("leaves", "arrives", "answered")), **_learning(rng)}
 
 
 def _learning(rng: random.Random) -> dict[str, Any]:
@@ -208,8 +219,8 @@ def _learning(rng: random.Random) -> dict[str, Any]:
 def _trouble(rng: random.Random, chargers: int) -> Step:
     at_s, number = rng.uniform(5, 600), rng.randrange(chargers)
     do = rng.choice(
-        ("lose_network", "cut", "cut", "lag", "outage", "power_cut", "reboot", "firmware", "trigger", "demote", "plan", "disable", "move",
-         "repeat_call", "repeat_call")
+        ("lose_network", "cut", "cut", "lag", "outage", "power_cut", "reboot", "firmware", "trigger", "demote", "plan", "disable",
+         "move", "repeat_call", "repeat_call")
     )  # fmt: skip
     details: dict[str, Any] = {}
     match do:
@@ -229,7 +240,9 @@ def _trouble(rng: random.Random, chargers: int) -> Step:
 def _server_trouble(rng: random.Random, steps: list[Step]) -> Step:
     """The server's own misfortune, mostly near a click: there is most to lose."""
     clicks = [step.at_s for step in steps if step.do == "click"]
-    at_s = max(0.5, rng.choice(clicks) + rng.choice((-0.01, 0.0, rng.uniform(0, 2), rng.uniform(0, 60), rng.uniform(0, 300))))
+    at_s = max(
+        0.5, rng.choice(clicks) + rng.choice((-0.01, 0.0, rng.uniform(0, 2), rng.uniform(0, 60), rng.uniform(0, 300)))
+    )
     match rng.random():
         case chance if chance < 0.15:
             return Step(at_s, "stop", 0, {"down_s": _downtime(rng)})

@@ -1,7 +1,7 @@
 """An event loop on virtual time: it never sleeps, never leaves its thread, and runs the same way every time.
 
-Time jumps to the next timer. What one simulated process started is marked by its context, so that a process can be killed like a real
-one: not a single line of it runs any more, no `finally` of a task is waited for, nothing says goodbye.
+Time jumps to the next timer. What one simulated process started is marked by its context, so that a process can be killed like a
+real one: not a single line of it runs any more, no `finally` of a task is waited for, nothing says goodbye.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Process:
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Run a coroutine as part of this process."""
-        return self._loop.create_task(work, context=self.context.copy())
+        task: asyncio.Task[Result] = self._loop.create_task(work, context=self.context.copy())
+        return task
 
     def own(self, task: SimTask) -> None:
         self._tasks[task] = None
@@ -50,10 +51,10 @@ class Process:
         self.dead = True
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            asyncio._unregister_task(task)  # type: ignore[attr-defined]  # nobody shall wait for its end
+            asyncio._unregister_task(task)  # nobody shall wait for its end
             work = task.get_coro()
             if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:  # type: ignore[arg-type]
-                work.close()  # type: ignore[union-attr]  # it had not begun
+                work.close()  # it had not begun
         self._loop.drop(self)
 
 
@@ -87,7 +88,10 @@ class _Never:
         return []
 
 
-class VirtualLoop(asyncio.BaseEventLoop):
+_BASE: Any = asyncio.BaseEventLoop  # untyped: what follows lives on its insides
+
+
+class VirtualLoop(_BASE):  # type: ignore[misc]
     """The loop of a simulated world."""
 
     def __init__(self) -> None:
@@ -104,9 +108,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Virtual seconds since the world began."""
         return self._selector.now_s
 
-    def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         process = handle._context.get(_PROCESS)  # type: ignore[attr-defined]
         if process is not None and process.dead:
@@ -115,15 +117,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._ready.append(handle)
         return handle
 
-    def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        process = handle._context.get(_PROCESS)  # type: ignore[attr-defined]
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+        handle: Any = asyncio.TimerHandle(when, callback, args, self, context)
+        process = handle._context.get(_PROCESS)
         if process is not None and process.dead:
             handle.cancel()
         else:
-            heapq.heappush(self._scheduled, handle)  # type: ignore[type-var]
+            heapq.heappush(self._scheduled, handle)
             handle._scheduled = True
         return handle
 
@@ -147,7 +147,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._left = now_s, left - 1
         else:
             self._left = self._selector.now_s, MAX_TURNS_AT_ONE_INSTANT
-        super()._run_once()  # type: ignore[misc]
+        super()._run_once()
 
     def _process_events(self, event_list: list[Any]) -> None:
         return
@@ -177,7 +177,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on a virtual loop of its own. What it leaves behind is dropped, not waited for."""
     loop = VirtualLoop()
     try:
-        return loop.run_until_complete(work)
+        result: Result = loop.run_until_complete(work)
+        return result
     finally:
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
