@@ -112,10 +112,8 @@ def at_deadline(state: RestartState) -> tuple[Verdict, str]:
     if state.left_ms is None:
         return _still_there(state)
     if state.boot_doubt is not None:
-        return (
-            "unknown",
-            "borne_was_down" if state.boot_doubt in ("loss_ours", "not_written") and state.down_ms else "boot_proves_nothing",
-        )
+        unseen = state.down_ms and state.boot_doubt in ("loss_ours", "not_written")
+        return "unknown", "borne_was_down" if unseen else "boot_proves_nothing"
     if state.phase == "back" or state.back_ms is not None:
         return "unknown", "borne_was_down" if state.left_ours and state.down_ms else "back_without_boot"
     if state.left_ours:

@@ -24,8 +24,8 @@ from borne.portal.language import N_
 from borne.portal.reasons import many_text, reason_texts
 from borne.portal.restart import KEY_BOUND, WHY_BOUND
 from borne.portal.verdicts import verdict_word
-from borne.store import charger_list, restart_list, rooms
-from borne.store.restart_list import BUCKETS, BatchBucket
+from borne.store import batch_list, charger_list, rooms
+from borne.store.batch_list import BUCKETS, Bucket
 
 MOST_CHARGERS = charger_list.MOST_IDS
 CHUNK_ROWS = 500
@@ -197,7 +197,7 @@ ROUTES = [confirm, begin, batch, summary, items, answer]
 
 
 async def _row(page: Page, batch_id: int) -> Any:
-    row = await restart_list.batch_row(page.services.db, page.scope, batch_id)
+    row = await batch_list.row(page.services.db, page.scope, batch_id)
     if row is None:
         raise NotFoundException
     return row
@@ -210,7 +210,7 @@ def _may_answer(scope: Scope, row: Any) -> bool:
 
 async def _summary(page: Page, batch_id: int) -> dict[str, Any]:
     row = await _row(page, batch_id)
-    counts = await restart_list.batch_counts(page.services.db, page.scope, batch_id)
+    counts = await batch_list.counts(page.services.db, page.scope, batch_id)
     state = msgspec.json.decode(row.state, type=BatchState)
     left_out = _left_out(page, row)
     return {
@@ -258,8 +258,8 @@ async def _items(page: Page, batch_id: int) -> dict[str, Any]:
     bucket = asked.get("show")
     number = asked.get("page", "1")
     at = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 5 else 1
-    chosen = cast(BatchBucket, bucket) if bucket in BUCKETS else None
-    rows, has_more = await restart_list.batch_items(page.services.db, page.scope, batch_id, bucket=chosen, page=at)
+    chosen = cast(Bucket, bucket) if bucket in BUCKETS else None
+    rows, has_more = await batch_list.items(page.services.db, page.scope, batch_id, bucket=chosen, page=at)
     return {
         "entries": [view.entry(row, page.language, page.formats) for row in rows],
         "columns": "batch",

@@ -26,7 +26,7 @@ from borne.core.scope import Scope
 from borne.portal.access import Access, access_of
 from borne.portal.frame import AnyRequest, Page
 from borne.portal.security import login_cookie_name
-from borne.store import charger_list, restart_list, watched
+from borne.store import batch_list, charger_list, restarts
 from borne.store.db import Database
 
 Noun = Literal["charger", "restart", "batch"]
@@ -200,13 +200,13 @@ async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["charge
     topics: set[str] = {LIST} if LIST in asked else set()
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
-        for row in await watched.restarts_of(db, asked["restart"]):
+        for row in await restarts.owners(db, asked["restart"]):
             if scope.reaches(
                 organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id
             ):
                 topics.add(f"restart:{row.id}")
     if asked.get("batch"):
-        topics |= {f"batch:{one}" for one in await restart_list.reached_batches(db, scope, asked["batch"])}
+        topics |= {f"batch:{one}" for one in await batch_list.reached(db, scope, asked["batch"])}
     return frozenset(topics)
 
 

@@ -22,7 +22,7 @@ from borne.portal.forms import Form, text_of
 from borne.portal.frame import Page
 from borne.portal.reasons import reason_text, reason_texts
 from borne.portal.restart_story import pending
-from borne.store import charger_list, restart_list, rooms
+from borne.store import charger_list, organisations, restart_list, rooms
 
 LAST_SHOWN = 5
 WHY_BOUND = 500
@@ -35,7 +35,7 @@ KEY_PREFIX = "okay-"  # keys of forms and of batches are told apart
 
 async def told(page: Page, restart_id: int) -> view.Told | None:
     """One restart for templates/restart/panel.html, None out of reach."""
-    row = await restart_list.restart_row(page.services.db, page.scope, restart_id)
+    row = await restart_list.row(page.services.db, page.scope, restart_id)
     if row is None:
         return None
     usual = await usual_restart(page.services.db, page.scope.organisation_id, row.model)
@@ -46,7 +46,7 @@ async def told(page: Page, restart_id: int) -> view.Told | None:
 async def last_restarts(page: Page, charger_id: int) -> list[view.Entry]:
     """The newest restarts of a charger for templates/restart/last.html."""
     wanted = restart_list.RestartFilter(charger_id=charger_id)
-    found = await restart_list.restart_page(page.services.db, page.scope, wanted, limit=LAST_SHOWN)
+    found = await restart_list.page(page.services.db, page.scope, wanted, limit=LAST_SHOWN)
     return [view.entry(row, page.language, page.formats) for row in found.rows]
 
 
@@ -117,7 +117,7 @@ async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
     if not found:
         raise NotFoundException
     row = found[0]
-    zone = await restart_list.time_zone_of(db, row.location_id)
+    zone = await organisations.time_zone_of(db, row.location_id)
     usual = await usual_restart(db, scope.organisation_id, row.model)
     sessions = (await rooms.count_open_sessions(db, [charger_id])).get(charger_id, 0)
     now_ms = page.services.clock.now_ms()
@@ -128,7 +128,7 @@ async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
 
 
 async def _with_waiting(page: Page, scope: Scope, question: view.Ask, restart_id: int) -> view.Ask:
-    row = await restart_list.restart_row(page.services.db, scope, restart_id)
+    row = await restart_list.row(page.services.db, scope, restart_id)
     if row is None or row.verdict is not None:
         return question
     waiting = pending(view.decode_restart(row.state), page.language, page.formats)
@@ -138,7 +138,7 @@ async def _with_waiting(page: Page, scope: Scope, question: view.Ask, restart_id
 
 async def _is_repeat(page: Page, charger_id: int, restart_id: int, key: str) -> bool:
     """Whether the charger's restart is this very request, sent again."""
-    return await restart_list.restart_key(page.services.db, page.scope, restart_id) == _key(charger_id, key)
+    return await restart_list.key_of(page.services.db, page.scope, restart_id) == _key(charger_id, key)
 
 
 def _key(charger_id: int, key: str) -> str:
@@ -209,7 +209,7 @@ async def last(page: Page, charger_id: FromPath[int]) -> Response[str]:
 @post("/restarts/{restart_id:int}/withdraw", may="admin", status_code=200)
 async def withdraw(page: Page, restart_id: FromPath[int]) -> Response[str]:
     """Withdraw a restart that has not been sent. One that has been cannot be called back, and says so."""
-    row = await restart_list.restart_row(page.services.db, page.scope, restart_id)
+    row = await restart_list.row(page.services.db, page.scope, restart_id)
     if row is None:
         raise NotFoundException
     if view.may_withdraw(page.scope, row):

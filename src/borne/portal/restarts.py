@@ -25,7 +25,8 @@ from borne.portal.batches import PHASES
 from borne.portal.formats import iso
 from borne.portal.frame import Page
 from borne.portal.verdicts import verdict_word
-from borne.store import charger_list, restart_list
+from borne.store import batch_list, charger_list, organisations, restart_list
+from borne.store.db import Reader
 from borne.store.restart_list import OUTCOMES, PAGE_ROWS, Outcome, RestartFilter
 
 MODELS_SHOWN = 8
@@ -62,7 +63,7 @@ async def rows(page: Page, columns: FromPath[str]) -> Response[str]:
         for one in page.request.query_params.get("ids", "").split(",")
         if one.isascii() and one.isdigit() and len(one) <= 18
     ]
-    found = await restart_list.restart_rows(page.services.db, page.scope, ids[:PAGE_ROWS])
+    found = await restart_list.rows(page.services.db, page.scope, ids[:PAGE_ROWS])
     entries = [view.entry(row, page.language, page.formats) for row in found]
     address = f"/restarts/rows/{columns}"
     return page.part("restarts/rows_again.html", entries=entries, columns=columns, rows_address=address, swap=True)
@@ -83,7 +84,7 @@ ROUTES = [restarts, charger_restarts, rows, export]
 async def _history(page: Page, charger: Any | None) -> Response[str]:
     db, scope = page.services.db, page.scope
     wanted = await _wanted(page, charger.id if charger is not None else None)
-    found = await restart_list.restart_page(
+    found = await restart_list.page(
         db, scope, wanted, older_than=_number(page, "older"), newer_than=_number(page, "newer")
     )
     entries = [view.entry(row, page.language, page.formats) for row in found.rows]
@@ -105,9 +106,9 @@ async def _history(page: Page, charger: Any | None) -> Response[str]:
         asked=dict(page.request.query_params),
         outcomes=_outcomes(page),
         places=await charger_list.places(db, scope),
-        requesters=await restart_list.restart_requesters(db, scope),
+        requesters=await restart_list.requesters(db, scope),
         usuals=await _usuals(page, charger),
-        batches=await restart_list.recent_batches(db, scope) if charger is None else [],
+        batches=await batch_list.recent(db, scope) if charger is None else [],
         batch_words=PHASES,
         csv_address=_csv_address(page, wanted.charger_id),
     )
@@ -120,7 +121,7 @@ async def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
     """The filter that the address names. What it does not understand it leaves out: an old bookmark should still open."""
     outcome = page.request.query_params.get("verdict")
     location_id = _number(page, "location")
-    zone = await restart_list.zone_of_scope(page.services.db, page.scope, location_id)
+    zone = await organisations.zone_of_scope(page.services.db, page.scope, location_id)
     return RestartFilter(
         charger_id=charger_id,
         location_id=location_id,
@@ -175,7 +176,7 @@ async def _usuals(page: Page, charger: Any | None) -> list[tuple[str, str, str]]
     if charger is not None:
         models = [charger.model]
     else:
-        models = await restart_list.restart_models(page.services.db, page.scope, MODELS_SHOWN)
+        models = await restart_list.models(page.services.db, page.scope, MODELS_SHOWN)
     found = []
     for model in models:
         usual = await usual_restart(page.services.db, page.scope.organisation_id, model)
@@ -192,9 +193,9 @@ def neutral(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-async def _csv(db: Any, scope: Scope, wanted: RestartFilter, page: Page) -> AsyncIterator[bytes]:
+async def _csv(db: Reader, scope: Scope, wanted: RestartFilter, page: Page) -> AsyncIterator[bytes]:
     yield _lines([list(CSV_COLUMNS)])
-    async for rows in restart_list.restart_export(db, scope, wanted):
+    async for rows in restart_list.export(db, scope, wanted):
         yield _lines([csv_row(view.entry(row, page.language, page.formats)) for row in rows])
         await asyncio.sleep(0)  # the loop also holds the sockets
 

@@ -1,4 +1,4 @@
-"""Batches as rows: made here, stepped by engine.batches, read by pages (store.restart_list)."""
+"""Batches as rows: made here, stepped by engine.batches, read by pages (store.batch_list)."""
 
 from __future__ import annotations
 

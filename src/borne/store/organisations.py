@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, false, func, select, update
 
+from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import locations, organisations
 
@@ -67,3 +68,19 @@ async def accept_unknown_tags(tx: Transaction, organisation_id: int, location_id
     """Decide whether tags that the organisation does not know may charge here. False: no such location."""
     wanted = {"of_organisation_id": organisation_id, "location_id": location_id, "accepts": int(accepts)}
     return await tx.run(_set_unknown_tags, wanted) == 1
+
+
+async def time_zone_of(db: Reader, location_id: int) -> str:
+    """The IANA name of a location's time zone; UTC for a location that is gone."""
+    return await db.value(select(locations.c.time_zone).where(locations.c.id == location_id)) or "UTC"
+
+
+async def zone_of_scope(db: Reader, scope: Scope, location_id: int | None) -> str:
+    """The time zone in which this person's days begin: the location's, else the one that most of their locations share."""
+    statement = select(locations.c.time_zone).where(locations.c.organisation_id == scope.organisation_id)
+    if location_id is not None:
+        statement = statement.where(locations.c.id == location_id)
+    elif scope.location_ids is not None:
+        statement = statement.where(locations.c.id.in_(scope.location_ids) if scope.location_ids else false())
+    statement = statement.group_by(locations.c.time_zone).order_by(func.count().desc(), locations.c.time_zone).limit(1)
+    return await db.value(statement) or "UTC"

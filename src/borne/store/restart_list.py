@@ -1,4 +1,4 @@
-"""What the restart pages read: the history with its filters, one restart, batches with their counts and items.
+"""What the restart pages read: the history with its filters, and single restarts.
 
 Pages follow ids (newest first), never offsets: the thousandth page costs what the first one does. Everything is scoped:
 a restart belongs to the organisation and the location of its time, whatever its charger became since.
@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, case, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, select
 
 from borne.core.scope import Scope
-from borne.store.schema import batches, chargers, locations, restarts
+from borne.store.db import Reader, Row
+from borne.store.schema import chargers, locations, restarts
 
 PAGE_ROWS = 50
 EXPORT_ROWS = 500
+DISTINCT_MOST = 50  # choices of a filter
 
 Outcome = Literal["succeeded", "failed", "unknown", "not_sent", "open"]
 OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "unknown", "not_sent", "open")
@@ -37,12 +39,13 @@ class RestartFilter(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True):
     """Some rows, newest first. `older_than` and `newer_than` are the ids to ask for the neighbours with, None at an end."""
 
-    rows: Sequence[Any]
+    rows: list[Row]
     older_than: int | None
     newer_than: int | None
 
 
-def _in_scope(scope: Scope) -> ColumnElement[bool]:
+def in_scope(scope: Scope) -> ColumnElement[bool]:
+    """The condition that keeps a query about restarts inside a scope."""
     within: list[ColumnElement[bool]] = [restarts.c.organisation_id == scope.organisation_id]
     if scope.location_ids is not None:
         within.append(restarts.c.location_id.in_(scope.location_ids) if scope.location_ids else false())
@@ -51,7 +54,8 @@ def _in_scope(scope: Scope) -> ColumnElement[bool]:
     return and_(*within)
 
 
-def _rows(scope: Scope) -> Select[Any]:
+def rows_in(scope: Scope) -> Select[Any]:
+    """The restarts of a scope, with all that a line of history shows."""
     return (
         select(
             restarts.c.id,
@@ -85,7 +89,7 @@ def _rows(scope: Scope) -> Select[Any]:
                 locations, locations.c.id == restarts.c.location_id
             )
         )
-        .where(_in_scope(scope))
+        .where(in_scope(scope))
     )
 
 
@@ -115,7 +119,7 @@ def _period(wanted: RestartFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-async def _in_period(db: Any, scope: Scope, statement: Select[Any], wanted: RestartFilter) -> Select[Any]:
+async def _in_period(db: Reader, scope: Scope, statement: Select[Any], wanted: RestartFilter) -> Select[Any]:
     """Add the period, and the ids that it spans: pages follow ids, so that they need not read their way to an old period."""
     period = _period(wanted)
     if not period:
@@ -127,8 +131,8 @@ async def _in_period(db: Any, scope: Scope, statement: Select[Any], wanted: Rest
     return statement.where(*period, restarts.c.id >= span[0], restarts.c.id <= span[1])
 
 
-async def restart_page(
-    db: Any,
+async def page(
+    db: Reader,
     scope: Scope,
     wanted: RestartFilter,
     *,
@@ -137,61 +141,58 @@ async def restart_page(
     limit: int = PAGE_ROWS,
 ) -> Page:
     """One page of restarts, newest first; one row more is read than shown, to know whether there is a neighbour."""
-    statement = await _in_period(db, scope, _filtered(_rows(scope), wanted), wanted)
+    statement = await _in_period(db, scope, _filtered(rows_in(scope), wanted), wanted)
     if newer_than is not None:
         statement = statement.where(restarts.c.id > newer_than).order_by(restarts.c.id.asc())
-        found = list(await db.all(statement.limit(limit + 1)))
+        found = await db.all(statement.limit(limit + 1))
         more, rows = len(found) > limit, found[:limit][::-1]
         return Page(rows, rows[-1].id if rows else None, rows[0].id if more and rows else None)
     if older_than is not None:
         statement = statement.where(restarts.c.id < older_than)
-    found = list(await db.all(statement.order_by(restarts.c.id.desc()).limit(limit + 1)))
+    found = await db.all(statement.order_by(restarts.c.id.desc()).limit(limit + 1))
     more, rows = len(found) > limit, found[:limit]
     return Page(rows, rows[-1].id if more else None, rows[0].id if rows and older_than is not None else None)
 
 
-async def restart_export(db: Any, scope: Scope, wanted: RestartFilter) -> AsyncIterator[Sequence[Any]]:
+async def export(db: Reader, scope: Scope, wanted: RestartFilter) -> AsyncIterator[list[Row]]:
     """All matching restarts, newest first, some hundred at a time: memory stays flat however many there are."""
     older_than: int | None = None
     while True:
-        page = await restart_page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS)
-        if page.rows:
-            yield page.rows
-        if page.older_than is None:
+        part = await page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS)
+        if part.rows:
+            yield part.rows
+        if part.older_than is None:
             return
-        older_than = page.older_than
+        older_than = part.older_than
 
 
-async def restart_row(db: Any, scope: Scope, restart_id: int) -> Any | None:
+async def row(db: Reader, scope: Scope, restart_id: int) -> Row | None:
     """One restart as in the history, or None when there is none in this scope."""
-    return await db.first(_rows(scope).where(restarts.c.id == restart_id))
+    return await db.first(rows_in(scope).where(restarts.c.id == restart_id))
 
 
-async def restart_rows(db: Any, scope: Scope, restart_ids: Sequence[int]) -> Sequence[Any]:
+async def rows(db: Reader, scope: Scope, restart_ids: Sequence[int]) -> list[Row]:
     """Those of the restarts that the scope reaches."""
     if not restart_ids:
         return []
-    return list(await db.all(_rows(scope).where(restarts.c.id.in_(restart_ids))))
+    return await db.all(rows_in(scope).where(restarts.c.id.in_(restart_ids)))
 
 
-async def restart_key(db: Any, scope: Scope, restart_id: int) -> str | None:
+async def key_of(db: Reader, scope: Scope, restart_id: int) -> str | None:
     """The idempotency key that a restart was asked for with."""
-    statement = select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, _in_scope(scope))
+    statement = select(restarts.c.idempotency_key).where(restarts.c.id == restart_id, in_scope(scope))
     found: str | None = await db.value(statement)
     return found
 
 
-DISTINCT_MOST = 50
-
-
-async def restart_requesters(db: Any, scope: Scope) -> list[tuple[int, str]]:
+async def requesters(db: Reader, scope: Scope) -> list[tuple[int, str]]:
     """Who has asked for restarts here (id, the name they had then), by name: the filter's choices.
 
     One step through the index for each person, however many restarts they asked for.
     """
     found: list[tuple[int, str]] = []
     last_id = 0
-    statement = select(restarts.c.person_id, restarts.c.person_name).where(_in_scope(scope))
+    statement = select(restarts.c.person_id, restarts.c.person_name).where(in_scope(scope))
     while len(found) < DISTINCT_MOST:
         row = await db.first(statement.where(restarts.c.person_id > last_id).order_by(restarts.c.person_id).limit(1))
         if row is None:
@@ -201,10 +202,10 @@ async def restart_requesters(db: Any, scope: Scope) -> list[tuple[int, str]]:
     return sorted(found, key=lambda one: one[1].casefold())
 
 
-async def restart_models(db: Any, scope: Scope, most: int) -> list[str]:
+async def models(db: Reader, scope: Scope, most: int) -> list[str]:
     """The first models that have been restarted here, by the same steps."""
     found: list[str] = []
-    statement = select(restarts.c.model).where(_in_scope(scope))
+    statement = select(restarts.c.model).where(in_scope(scope))
     while len(found) < most:
         model = await db.value(
             statement.where(restarts.c.model > (found[-1] if found else "")).order_by(restarts.c.model).limit(1)
@@ -213,92 +214,3 @@ async def restart_models(db: Any, scope: Scope, most: int) -> list[str]:
             break
         found.append(model)
     return found
-
-
-# ---- batches -----------------------------------------------------------------------------------------------------
-
-
-def _batch_in_scope(scope: Scope) -> ColumnElement[bool]:
-    own = batches.c.organisation_id == scope.organisation_id
-    if scope.location_ids is None and scope.charger_ids is None:
-        return own
-    holds_mine = exists().where(restarts.c.batch_id == batches.c.id, _in_scope(scope))
-    return and_(own, or_(batches.c.person_id == scope.person_id, holds_mine))
-
-
-async def batch_row(db: Any, scope: Scope, batch_id: int) -> Any | None:
-    """One batch that this person made or that holds a charger they reach; None otherwise."""
-    return await db.first(select(batches).where(batches.c.id == batch_id, _batch_in_scope(scope)))
-
-
-async def reached_batches(db: Any, scope: Scope, batch_ids: Sequence[int]) -> list[int]:
-    """Those of the batches whose page this person could open."""
-    statement = select(batches.c.id).where(batches.c.id.in_(batch_ids), _batch_in_scope(scope))
-    return [row.id for row in await db.all(statement)]
-
-
-async def recent_batches(db: Any, scope: Scope, limit: int = 5) -> Sequence[Any]:
-    """The newest batches in scope, for the top of the history."""
-    statement = (
-        select(
-            batches.c.id, batches.c.person_name, batches.c.why, batches.c.total, batches.c.created_ms, batches.c.phase
-        )
-        .where(_batch_in_scope(scope))
-        .order_by(batches.c.id.desc())
-        .limit(limit)
-    )
-    return list(await db.all(statement))
-
-
-async def batch_counts(db: Any, scope: Scope, batch_id: int) -> dict[str, int]:
-    """How many of a batch's restarts are in each bucket: the verdicts, `queued` (no slot yet) and `running`."""
-    bucket = case(
-        (restarts.c.verdict.is_not(None), restarts.c.verdict),
-        (restarts.c.phase == "queued", "queued"),
-        else_="running",
-    ).label("bucket")
-    statement = (
-        select(bucket, func.count().label("n"))
-        .where(restarts.c.batch_id == batch_id, _in_scope(scope))
-        .group_by(bucket)
-    )
-    return {row.bucket: row.n for row in await db.all(statement)}
-
-
-BatchBucket = Literal["succeeded", "failed", "unknown", "not_sent", "running", "queued"]
-BUCKETS: tuple[BatchBucket, ...] = ("running", "queued", "succeeded", "failed", "unknown", "not_sent")
-
-
-async def batch_items(
-    db: Any, scope: Scope, batch_id: int, *, bucket: BatchBucket | None, page: int = 1, limit: int = PAGE_ROWS
-) -> tuple[Sequence[Any], bool]:
-    """Page `page` (from 1) of a batch's restarts in the order they take their turn, and whether there is another one.
-
-    A batch is bounded, so offsets will do.
-    """
-    statement = _rows(scope).where(restarts.c.batch_id == batch_id)
-    if bucket == "queued":
-        statement = statement.where(restarts.c.phase == "queued", restarts.c.verdict.is_(None))
-    elif bucket == "running":
-        statement = statement.where(restarts.c.phase != "queued", restarts.c.verdict.is_(None))
-    elif bucket is not None:
-        statement = statement.where(restarts.c.verdict == bucket)
-    statement = statement.order_by(restarts.c.id.asc()).limit(limit + 1).offset((page - 1) * limit)
-    found = list(await db.all(statement))
-    return found[:limit], len(found) > limit
-
-
-async def time_zone_of(db: Any, location_id: int) -> str:
-    """The IANA name of a location's time zone; UTC for a location that is gone."""
-    return await db.value(select(locations.c.time_zone).where(locations.c.id == location_id)) or "UTC"
-
-
-async def zone_of_scope(db: Any, scope: Scope, location_id: int | None) -> str:
-    """The time zone in which this person's days begin: the location's, else the one that most of their locations share."""
-    statement = select(locations.c.time_zone).where(locations.c.organisation_id == scope.organisation_id)
-    if location_id is not None:
-        statement = statement.where(locations.c.id == location_id)
-    elif scope.location_ids is not None:
-        statement = statement.where(locations.c.id.in_(scope.location_ids) if scope.location_ids else false())
-    statement = statement.group_by(locations.c.time_zone).order_by(func.count().desc(), locations.c.time_zone).limit(1)
-    return await db.value(statement) or "UTC"

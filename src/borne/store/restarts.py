@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import bindparam, select
 
 from borne.store.db import Reader, Row, Transaction
@@ -16,6 +18,9 @@ _administers = select(membership_locations.c.location_id).where(
     membership_locations.c.person_id == bindparam("person_id"),
     membership_locations.c.organisation_id == bindparam("organisation_id"),
     membership_locations.c.location_id == bindparam("location_id"),
+)
+_owners = select(restarts.c.id, restarts.c.organisation_id, restarts.c.location_id, restarts.c.charger_id).where(
+    restarts.c.id.in_(bindparam("ids", expanding=True))
 )
 _queued = (
     select(restarts.c.id, restarts.c.charger_id)
@@ -94,6 +99,11 @@ async def batch_of(db: Reader, restart_id: int) -> int | None:
     """The batch that the restart belongs to."""
     found: int | None = await db.value(_batch, {"restart_id": restart_id})
     return found
+
+
+async def owners(db: Reader, ids: Collection[int]) -> list[Row]:
+    """Whose the restarts are that exist among these: id, organisation_id, location_id, charger_id."""
+    return await db.all(_owners, {"ids": list(ids)})
 
 
 async def queued_in(db: Reader, batch_id: int, location_id: int, count: int) -> list[Row]:
