@@ -31,9 +31,10 @@ from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
 from borne.engine.timers import Timers
-from borne.gateway.registry import Links
+from borne.gateway.attempts import Attempts
+from borne.gateway.directory import Directory, Follower
+from borne.gateway.links import Links
 from borne.gateway.schema_files import load_dialects
-from borne.gateway.security import Attempts, Directory, Follower
 from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.signs import flush_signs

@@ -15,9 +15,10 @@ from borne.bus.memory import MemoryBus
 from borne.core.facts import Fact, LinkOpened
 from borne.engine.clock import Clock
 from borne.engine.outcome import Due, Outcome
-from borne.gateway.registry import Links
+from borne.gateway.attempts import Attempts
+from borne.gateway.directory import Directory
+from borne.gateway.links import Links
 from borne.gateway.schema_files import load_dialects
-from borne.gateway.security import Attempts, Directory
 from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.store.secrets import hash_secret

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from borne.engine.clock import Clock
-from borne.gateway.registry import Links
+from borne.gateway.attempts import Attempts
+from borne.gateway.directory import Directory, Follower
+from borne.gateway.links import Links
 from borne.gateway.schema_files import load_dialects
-from borne.gateway.security import Attempts, Directory, Follower
 from borne.gateway.server import Gateway
 from borne.gateway.signs import flush_signs
 from borne.store import chargers

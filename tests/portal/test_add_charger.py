@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from borne.gateway.security import REASONS, Attempts
+from borne.gateway.attempts import REASONS, Attempts
 from borne.portal.add_charger import MISTAKES
 from borne.store import chargers as store
 from borne.store.schema import chargers

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from borne.gateway.security import REASONS
+from borne.gateway.attempts import REASONS
 from borne.portal.attempts import WHY
 from tests.support.portal import START_MS, log_in, running_portal
 

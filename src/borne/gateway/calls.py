@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from borne.gateway.close_codes import GOING_AWAY, POLICY
 from borne.gateway.metrics import count
 from borne.ocpp import frames
 from borne.ocpp.conversation import PAUSE_AT, RESUME_AT
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLOSE_GOING_AWAY = 1001
-CLOSE_POLICY = 1008
 BOOT = "BootNotification"
 
 
@@ -55,7 +54,7 @@ class Calls:
                 self.go_on()
             return
         if not link.talk.offer(call):
-            link.close(CLOSE_POLICY, "too many calls at once", "misbehaved", ours=True)
+            link.close(POLICY, "too many calls at once", "misbehaved", ours=True)
             return
         if link.talk.waiting >= PAUSE_AT:
             self._pause()
@@ -173,7 +172,7 @@ class Calls:
             self._failed(call, message, outcome)
             return
         if outcome.ignored:  # somebody else holds the charger by now: nothing that came here counts
-            link.close(CLOSE_GOING_AWAY, "superseded", "taken_over", ours=True)
+            link.close(GOING_AWAY, "superseded", "taken_over", ours=True)
             return
         if message.reply is None:
             self._reply(call, message, None)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from borne.core.facts import LinkLost, LinkOpened, LinkSettled, LossHow
 from borne.gateway.calls import Calls
+from borne.gateway.close_codes import TRY_LATER
 from borne.gateway.commands import Commands
 from borne.gateway.masking import masked
 from borne.gateway.metrics import count
@@ -20,12 +21,11 @@ from borne.ocpp.conversation import Conversation
 from borne.ocpp.frames import Bad, Call, Error, Result
 
 if TYPE_CHECKING:
+    from borne.gateway.directory import Entry
+    from borne.gateway.links import Links
     from borne.gateway.ports import Outcome, Transport
-    from borne.gateway.registry import Links
-    from borne.gateway.security import Entry
     from borne.ocpp.messages import Dialect
 
-CLOSE_TRY_LATER = 1013
 # The usual talk, in which no secret has a place: not searched for one before it is recorded.
 NO_SECRETS = frozenset(("Heartbeat", "MeterValues", "StatusNotification"))
 SILENCE_SLACK_S = 0.25  # the wheel's tick (a tenth of a period at most): two periods are not two and a bit
@@ -115,7 +115,7 @@ class Link:
     def _opened(self, outcome: Outcome | BaseException) -> None:
         self.hub.opening -= 1
         if isinstance(outcome, BaseException) or outcome.epoch is None:
-            self.close(CLOSE_TRY_LATER, "try again later", "stopped", ours=True)
+            self.close(TRY_LATER, "try again later", "stopped", ours=True)
             self.loss = None  # the engine knows nothing of this link
             self.hub.on_loss_told(self)
             return
@@ -201,15 +201,14 @@ class Link:
         if hub.record is not None:
             harmless = type(frame) is Call and frame.action in NO_SECRETS
             hub.record(self.charger.charger_id, at_ms, "in", text if harmless else masked(text))
-        kind = type(frame)
-        if kind is Call:
-            self.heard_ms = at_ms
-            self.calls.take(frame)  # type: ignore[arg-type]
-        elif kind is Result or kind is Error:
-            self.heard_ms = at_ms
-            self.commands.answered(frame)  # type: ignore[arg-type]
-        else:
-            self._bad(frame)  # type: ignore[arg-type]
+        if type(frame) is Bad:
+            self._bad(frame)
+            return
+        self.heard_ms = at_ms
+        if type(frame) is Call:
+            self.calls.take(frame)
+        elif type(frame) is Result or type(frame) is Error:
+            self.commands.answered(frame)
 
     def _bad(self, frame: Bad) -> None:
         count(self.hub.counts.bad_frames, frame.why)

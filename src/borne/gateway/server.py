@@ -1,6 +1,6 @@
 """The listener: sockets and TLS, and the door through which a charger becomes a link.
 
-picows frames and unmasks. What it leaves to its user stands in `borne.gateway.socket`; who may come in is decided here.
+picows frames and unmasks. What it leaves to its user stands in `borne.gateway.sockets`; who may come in is decided here.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from picows import WSUpgradeResponseWithListener as Upgrade
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from borne.gateway import handshake
+from borne.gateway.attempts import Attempts, Failures, Reason
+from borne.gateway.directory import Directory, Entry
 from borne.gateway.handshake import Asked, Refused
 from borne.gateway.link import Link, Security
+from borne.gateway.links import Links
 from borne.gateway.metrics import count
-from borne.gateway.registry import Links
-from borne.gateway.security import Attempts, Directory, Entry, Failures, Reason
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.sockets import Quiet, Socket
 from borne.gateway.tls import common_name, server_context
@@ -30,9 +31,7 @@ from borne.ocpp.dialects import Dialects, choose
 log = logging.getLogger(__name__)
 
 BACKLOG = 4_096
-KERNEL_BUFFER = (
-    64 * 1024
-)  # each way; it also bounds how far picows' own buffer grows, and what a slow reader can pile up
+KERNEL_BUFFER = 64 * 1024  # each way; it bounds how far picows' own buffer grows, and what a slow reader can pile up
 TLS_END_S = 5.0
 REALM = 'Basic realm="OCPP", charset="UTF-8"'
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -219,8 +218,7 @@ class Door(WSProtocol):  # type: ignore[misc]
 
     def address(self, headers: Any, trusted: tuple[str, ...]) -> str:
         """The charger's address; behind a trusted proxy the one that it names."""
-        peer = self._tcp.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) and peer else "unknown"
+        address = self._peer()
         if handshake.is_within(address, trusted):
             hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
             address = next((hop for hop in reversed(hops) if hop and not handshake.is_within(hop, trusted)), address)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from borne.gateway.registry import Links
+from borne.gateway.links import Links
 from borne.store.chargers import LAST_SEEN_SLICE
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from typing import Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from borne.gateway.close_codes import BAD_TEXT, NO_CODE, POLICY, PROTOCOL_ERROR, TOO_BIG, UNSUPPORTED
 from borne.gateway.link import Link
-from borne.gateway.registry import Links
+from borne.gateway.links import Links
 from borne.gateway.settings import GatewaySettings
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-PROTOCOL_ERROR, UNSUPPORTED, BAD_TEXT, TOO_BIG = 1002, 1003, 1007, 1009
 
 WRITE_HIGH = 64 * 1024  # unsent bytes at which a charger counts as a slow reader
 WRITE_MOST = 256 * 1024  # unsent bytes at which it is cut off at once
@@ -143,7 +143,7 @@ class Socket(WSListener):
         transport.send_close(WSCloseCode.OK)
         transport.disconnect()
         if link is not None:
-            link.on_closed(int(code) or 1005)
+            link.on_closed(int(code) or NO_CODE)
 
     def _misbehaved(self, code: int, reason: str) -> None:
         link = self.link
@@ -153,7 +153,7 @@ class Socket(WSListener):
     def _too_slow(self) -> None:
         link = self.link
         if link is not None:
-            link.close(1008, "reads too slowly", "misbehaved", ours=True)
+            link.close(POLICY, "reads too slowly", "misbehaved", ours=True)
         self.abort()
 
     # ---- the link calls

@@ -15,11 +15,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from borne.core.facts import Fact, Noted
-from borne.gateway.calls import CLOSE_GOING_AWAY, CLOSE_POLICY
+from borne.gateway.close_codes import GOING_AWAY, POLICY
 from borne.gateway.link import Link
 from borne.gateway.metrics import Counts
 from borne.gateway.ports import Authorise, Clock, Engine, Outcome, Recorder, TakeRestart
 from borne.gateway.settings import GatewaySettings
+from borne.gateway.takeover import Takeover
 from borne.gateway.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ class Links:
         self.counts = Counts()
         self.wheel = Wheel(loop, tick_s)
         self.opening = 0  # links whose epoch is on its way to the disk
-        self.probed: dict[Link, Takeover] = {}  # old links under probe
+        self.probed: dict[Link, Takeover] = {}  # by the old link, which is under probe
+        self.taking_over: dict[int, Takeover] = {}  # the same by their chargers
         self.stopping = False
         self._links: dict[int, Link] = {}  # charger -> the link that is open or opening
-        self._taking_over: dict[int, Takeover] = {}
         self._opens: dict[int, deque[float]] = {}  # charger -> instants of its opens within the last minute
         self._penalties: dict[int, float] = {}  # charger -> until when (loop time)
         self._stalled: list[Link] = []
@@ -86,19 +87,20 @@ class Links:
         charger_id = link.charger.charger_id
         self.counts.opened += 1
         damped = self._is_storm(charger_id)
-        waiting = self._taking_over.get(charger_id)
+        waiting = self.taking_over.get(charger_id)
         if waiting is not None:  # even newer: it takes the place of the one that waits
             waiting.replace(link, damped)
             return
         old = self._links.get(charger_id)
         if old is None:
-            self._open(link, damped)
+            self.place(link, damped)
             return
         takeover = Takeover(self, old, link, damped)
-        self._taking_over[charger_id] = self.probed[old] = takeover
+        self.taking_over[charger_id] = self.probed[old] = takeover
         takeover.begin()
 
-    def _open(self, link: Link, damped: bool) -> None:
+    def place(self, link: Link, damped: bool) -> None:
+        """Make this the charger's link, and open it."""
         if link.state == "gone":
             return
         self._links[link.charger.charger_id] = link
@@ -157,7 +159,7 @@ class Links:
         if self._links.get(charger_id) is link:
             del self._links[charger_id]
             self.counts.links = len(self._links)
-        takeover = self._taking_over.get(charger_id)
+        takeover = self.taking_over.get(charger_id)
         if takeover is not None and takeover.new is link:
             takeover.cancel()
 
@@ -200,24 +202,24 @@ class Links:
     def _on_close_link(self, hint: Hint) -> None:
         link = self.of(hint.charger_id)
         if link is not None and link.epoch == hint.id:
-            link.close(CLOSE_POLICY, hint.detail or "closed", "removed", ours=True)
+            link.close(POLICY, hint.detail or "closed", "removed", ours=True)
 
     def remove(self, charger_id: int, reason: str) -> None:
         """The charger was deleted, disabled, moved or given another secret: whoever holds a link of it loses it."""
-        takeover = self._taking_over.get(charger_id)
+        takeover = self.taking_over.get(charger_id)
         if takeover is not None:
-            takeover.new.close(CLOSE_POLICY, reason, "removed", ours=True)
+            takeover.new.close(POLICY, reason, "removed", ours=True)
         link = self._links.get(charger_id)
         if link is not None:
-            link.close(CLOSE_POLICY, reason, "removed", ours=True)
+            link.close(POLICY, reason, "removed", ours=True)
 
     async def stop(self) -> None:
         """End every link: the loss is ours. Their facts are with the engine when this returns."""
         self.stopping = True
-        for takeover in list(self._taking_over.values()):
-            takeover.new.close(CLOSE_GOING_AWAY, "stopping", "stopped", ours=True)
+        for takeover in list(self.taking_over.values()):
+            takeover.new.close(GOING_AWAY, "stopping", "stopped", ours=True)
         for count, link in enumerate(list(self._links.values())):
-            link.close(CLOSE_GOING_AWAY, "stopping", "stopped", ours=True)
+            link.close(GOING_AWAY, "stopping", "stopped", ours=True)
             if count % STOP_SLICE == STOP_SLICE - 1:
                 await asyncio.sleep(0)
         self.wheel.stop()
@@ -301,57 +303,3 @@ class Told:
             self._links.keep(self)
         elif self._then is not None:
             self._then()
-
-
-class Takeover:
-    """An old link under probe, and the new one that waits for its place."""
-
-    __slots__ = ("_damped", "_links", "_probe", "new", "old")
-
-    def __init__(self, links: Links, old: Link, new: Link, damped: bool) -> None:
-        self._links = links
-        self.old = old
-        self.new = new
-        self._damped = damped
-        self._probe: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """Probe the old link. Any frame or pong from now on means that it still talked."""
-        probe_s = self._links.settings.takeover_probe_s
-        self._probe = self._links.loop.call_later(probe_s, self.end)
-        self.old.transport.ping()
-
-    def replace(self, newer: Link, damped: bool) -> None:
-        """An even newer link came while this one waits."""
-        older, self.new = self.new, newer
-        older.close(CLOSE_POLICY, "taken over", "taken_over", ours=True)
-        self._damped = self._damped or damped
-
-    def end(self, talking: bool = False) -> None:
-        """The probe is over: the old link showed a sign of life, or it did not in time."""
-        if talking and not self.new.charger.has_secret and self.new.security != "mutual_tls":
-            self._keep_old()
-            return
-        how, ours = ("damped", True) if self._damped else ("taken_over", talking)
-        self.old.close(CLOSE_POLICY, "taken over", how, ours=ours)  # type: ignore[arg-type]
-
-    def _keep_old(self) -> None:
-        """Nobody proved to be the charger, and the one that was there answers: it stays, and somebody should know."""
-        self._forget()
-        self.new.close(CLOSE_POLICY, "already connected", "taken_over", ours=True)
-        self._links.note(self.old, "link_intruder")
-
-    def cancel(self) -> None:
-        """The new link left while it waited: the old one keeps its place."""
-        self._forget()
-
-    def finish(self) -> None:
-        """The old link's end is told (by us, or because its socket ended by itself): the new one opens."""
-        self._forget()
-        self._links._open(self.new, self._damped)
-
-    def _forget(self) -> None:
-        if self._probe is not None:
-            self._probe.cancel()
-        self._links.probed.pop(self.old, None)
-        self._links._taking_over.pop(self.old.charger.charger_id, None)
