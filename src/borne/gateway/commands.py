@@ -64,9 +64,7 @@ class Commands:
             self._taking = False
         if due is None:
             self.go_on()
-        elif (
-            link.state != "open" or link.calls.boots != boots
-        ):  # it left, or booted by itself: this is not its moment any more
+        elif link.state != "open" or link.calls.boots != boots:  # it left, or booted by itself: its moment is over
             at_ms = link.hub.clock.now_ms()
             link.hub.tell(RestartUnwritten(charger_id=charger_id, at_ms=at_ms, restart_id=due.restart_id, epoch=epoch))
         else:
@@ -104,11 +102,10 @@ class Commands:
     def answered(self, frame: Result | Error) -> None:
         """An answer came; what it answers decides whether it means anything."""
         link = self._link
-        found = link.talk.answer_to(frame.id)
-        if found is None:
+        asked = link.talk.answer_to(frame.id)
+        if asked is None:
             link.hub.counts.stray_answers += 1
             return
-        asked = found[0]
         if not asked.restart_id:
             self.go_on()
             return

@@ -7,7 +7,6 @@ The key of a message id is (link, id): a new link has a new conversation.
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal
 
 import msgspec
 
@@ -103,16 +102,19 @@ class Conversation:
             raise RuntimeError(f"{self.asked.action} is outstanding")
         self.asked = asked
 
-    def answer_to(self, call_id: str) -> tuple[Asked, Literal["timely", "late"]] | None:
-        """The call of ours that `call_id` answers. None: it is not ours, or it was answered before (the first one wins)."""
+    def answer_to(self, call_id: str) -> Asked | None:
+        """The call of ours that `call_id` answers. None: it is not ours, or it was answered before (the first one wins).
+
+        Late ones are recognised too.
+        """
         asked = self.asked
         if asked is not None and asked.id == call_id:
             self.asked = None
-            return asked, "timely"
+            return asked
         for overdue in self._overdue:
             if overdue.id == call_id:
                 self._overdue = tuple(other for other in self._overdue if other is not overdue)
-                return overdue, "late"
+                return overdue
         return None
 
     def overdue(self, now_ms: int) -> Asked | None:

@@ -94,11 +94,8 @@ class Schemas:
             if check(payload):
                 return ()
             return self._violations(action, payload)
-        except (
-            ValueError,
-            OverflowError,
-            RecursionError,
-        ) as error:  # numbers and depths that the validator cannot hold
+        except (ValueError, OverflowError, RecursionError) as error:
+            # Numbers and depths that the validator cannot hold.
             return (Violation("other", "", str(error)[:200], None),)
 
     def knows(self, action: str) -> bool:

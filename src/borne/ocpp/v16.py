@@ -5,14 +5,13 @@ from __future__ import annotations
 from borne.core.facts import (
     Booted,
     ConnectorStatus,
-    FirmwareStatusChanged,
     Metered,
-    Noted,
     RestartKind,
     SessionEnded,
     SessionStarted,
     StatusChanged,
 )
+from borne.ocpp.both import REGISTRATION, firmware, heartbeat_reply, log_status, security_event, trigger_boot
 from borne.ocpp.frames import Payload, payload_text
 from borne.ocpp.messages import Answer, Codes, Message, Received, Table
 from borne.ocpp.meters import readings_v16
@@ -32,7 +31,6 @@ _STATUS: dict[str, ConnectorStatus] = {
     "occupied": "preparing",  # 1.5's word, still sent by some
 }
 _FIRMWARE_BUSY = frozenset(("Downloading", "Downloaded", "Installing", "SignatureVerified", "InstallRebooting"))
-_REGISTRATION = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
 
 
 def _place(connector_id: int | None) -> tuple[int, int]:
@@ -123,44 +121,15 @@ def _ended(payload: Payload, at: Received) -> SessionEnded:
     )
 
 
-def _firmware(payload: Payload, at: Received) -> FirmwareStatusChanged:
-    status = needed_text(payload, "status")
-    return FirmwareStatusChanged(
-        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, status=status, busy=status in _FIRMWARE_BUSY
-    )
-
-
-def _diagnostics(payload: Payload, at: Received) -> Noted | None:
-    status = text(payload, "status")
-    if status in (None, "Idle"):
-        return None
-    return Noted(
-        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="diagnostics", details={"status": status}
-    )
-
-
-def _security_event(payload: Payload, at: Received) -> Noted:
-    details: dict[str, str | int | None] = {
-        "type": text(payload, "type"),
-        "info": text(payload, "techInfo"),
-        "device_ms": instant_ms(payload.get("timestamp")),
-    }
-    return Noted(charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="security_event", details=details)
-
-
 # ---- replies, in the order of their schemas ------------------------------------------------------------------------
 
 
 def _boot_reply(answer: Answer) -> Payload:
     return {
-        "status": _REGISTRATION[answer.registration],
+        "status": REGISTRATION[answer.registration],
         "currentTime": print_instant(answer.now_ms),
         "interval": answer.heartbeat_s,
     }
-
-
-def _heartbeat_reply(answer: Answer) -> Payload:
-    return {"currentTime": print_instant(answer.now_ms)}
 
 
 def _tag_reply(answer: Answer) -> Payload:
@@ -198,30 +167,26 @@ def _reset(kind: RestartKind, _evse: int | None) -> Payload:
     return {"type": "Hard" if kind == "hard" else "Soft"}
 
 
-def _trigger_boot() -> Payload:
-    return {"requestedMessage": "BootNotification"}
-
-
 TABLE = Table(
     protocol="1.6",
     request_suffix="",
     codes=Codes(format="FormationViolation", occurrence="OccurenceConstraintViolation"),
     reset=_reset,
-    trigger_boot=_trigger_boot,
+    trigger_boot=trigger_boot,
     # 1.6 lets a pending charger answer triggers with any message; what is left of a session is never refused.
     gates_early_messages=frozenset(("rejected",)),
     messages={
         "Authorize": Message(tag=_id_tag, reply=_tag_reply),
         "BootNotification": Message(_boot, _boot_reply, before_accepted=True),
         "DataTransfer": Message(reply=_unknown_vendor),
-        "DiagnosticsStatusNotification": Message(_diagnostics),
-        "FirmwareStatusNotification": Message(_firmware),
-        "Heartbeat": Message(reply=_heartbeat_reply),
-        "LogStatusNotification": Message(_diagnostics),
+        "DiagnosticsStatusNotification": Message(log_status),
+        "FirmwareStatusNotification": Message(firmware(_FIRMWARE_BUSY)),
+        "Heartbeat": Message(reply=heartbeat_reply),
+        "LogStatusNotification": Message(log_status),
         "MeterValues": Message(_metered, refusable=False, before_accepted=True),
-        "SecurityEventNotification": Message(_security_event),
+        "SecurityEventNotification": Message(security_event),
         "SignCertificate": Message(reply=_rejected),
-        "SignedFirmwareStatusNotification": Message(_firmware),
+        "SignedFirmwareStatusNotification": Message(firmware(_FIRMWARE_BUSY)),
         "StartTransaction": Message(_started, _started_reply),
         "StatusNotification": Message(_status),
         "StopTransaction": Message(_ended, _ended_reply, refusable=False, before_accepted=True),

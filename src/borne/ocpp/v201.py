@@ -8,15 +8,14 @@ from borne.core.facts import (
     Booted,
     ConnectorStatus,
     Fact,
-    FirmwareStatusChanged,
     Metered,
-    Noted,
     RestartKind,
     SessionEnded,
     SessionStarted,
     SessionUpdated,
     StatusChanged,
 )
+from borne.ocpp.both import REGISTRATION, firmware, heartbeat_reply, log_status, security_event, trigger_boot
 from borne.ocpp.frames import Payload, payload_text
 from borne.ocpp.messages import Answer, Codes, Message, Received, Table
 from borne.ocpp.meters import readings_v201, register_wh
@@ -33,7 +32,6 @@ _STATUS: dict[str, ConnectorStatus] = {
 _FIRMWARE_BUSY = frozenset(
     ("Downloading", "Downloaded", "DownloadPaused", "SignatureVerified", "Installing", "InstallRebooting")
 )
-_REGISTRATION = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
 
 
 # ---- translations --------------------------------------------------------------------------------------------------
@@ -111,31 +109,6 @@ def _transaction(payload: Payload, at: Received) -> Fact:
     return SessionUpdated(charging=None if state is None else state == "Charging", **common)
 
 
-def _firmware(payload: Payload, at: Received) -> FirmwareStatusChanged:
-    status = needed_text(payload, "status")
-    return FirmwareStatusChanged(
-        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, status=status, busy=status in _FIRMWARE_BUSY
-    )
-
-
-def _log_status(payload: Payload, at: Received) -> Noted | None:
-    status = text(payload, "status")
-    if status in (None, "Idle"):
-        return None
-    return Noted(
-        charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="diagnostics", details={"status": status}
-    )
-
-
-def _security_event(payload: Payload, at: Received) -> Noted:
-    details: dict[str, str | int | None] = {
-        "type": text(payload, "type"),
-        "info": text(payload, "techInfo"),
-        "device_ms": instant_ms(payload.get("timestamp")),
-    }
-    return Noted(charger_id=at.charger_id, at_ms=at.at_ms, epoch=at.epoch, kind="security_event", details=details)
-
-
 # ---- replies, in the order of their schemas ------------------------------------------------------------------------
 
 
@@ -143,12 +116,8 @@ def _boot_reply(answer: Answer) -> Payload:
     return {
         "currentTime": print_instant(answer.now_ms),
         "interval": answer.heartbeat_s,
-        "status": _REGISTRATION[answer.registration],
+        "status": REGISTRATION[answer.registration],
     }
-
-
-def _heartbeat_reply(answer: Answer) -> Payload:
-    return {"currentTime": print_instant(answer.now_ms)}
 
 
 def _token_reply(answer: Answer) -> Payload:
@@ -180,10 +149,6 @@ def _reset(kind: RestartKind, evse: int | None) -> Payload:
     return payload
 
 
-def _trigger_boot() -> Payload:
-    return {"requestedMessage": "BootNotification"}
-
-
 _NOTICE = Message(refusable=False)  # taken, answered, and (for now) not kept beyond the raw frames
 
 TABLE = Table(
@@ -193,18 +158,18 @@ TABLE = Table(
         format="FormatViolation", occurrence="OccurrenceConstraintViolation", message_type="MessageTypeNotSupported"
     ),
     reset=_reset,
-    trigger_boot=_trigger_boot,
+    trigger_boot=trigger_boot,
     gates_early_messages=frozenset(("pending", "rejected")),
     messages={
         "Authorize": Message(tag=_id_token, reply=_token_reply),
         "BootNotification": Message(_boot, _boot_reply, before_accepted=True),
         "ClearedChargingLimit": Message(),
         "DataTransfer": Message(reply=_status_reply("UnknownVendorId")),
-        "FirmwareStatusNotification": Message(_firmware),
+        "FirmwareStatusNotification": Message(firmware(_FIRMWARE_BUSY)),
         "Get15118EVCertificate": Message(reply=_status_reply("Failed", exiResponse="")),
         "GetCertificateStatus": Message(reply=_status_reply("Failed")),
-        "Heartbeat": Message(reply=_heartbeat_reply),
-        "LogStatusNotification": Message(_log_status),
+        "Heartbeat": Message(reply=heartbeat_reply),
+        "LogStatusNotification": Message(log_status),
         "MeterValues": Message(_metered, refusable=False),
         "NotifyChargingLimit": _NOTICE,
         "NotifyCustomerInformation": _NOTICE,
@@ -217,7 +182,7 @@ TABLE = Table(
         "PublishFirmwareStatusNotification": Message(),
         "ReportChargingProfiles": Message(),
         "ReservationStatusUpdate": Message(),
-        "SecurityEventNotification": Message(_security_event),
+        "SecurityEventNotification": Message(security_event),
         "SignCertificate": Message(reply=_status_reply("Rejected")),
         "StatusNotification": Message(_status),
         "TransactionEvent": Message(_transaction, _transaction_reply, refusable=False),

@@ -14,10 +14,9 @@ MAX_TEXT = 500  # of one word kept in a fact; frames and raw session messages ke
 class UnusableError(Exception):
     """A field without which the message means nothing. Refused with a CALLERROR where that is allowed."""
 
-    def __init__(self, field: str, kind: str = "property") -> None:
+    def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
-        self.kind = kind
 
 
 def text(payload: Payload, key: str) -> str | None:
