@@ -128,7 +128,7 @@ TEXTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const { nodeValue, parentElement } = walker.currentNode;
-    if (parentElement.closest("script, style, pre, code, time, .mono, [lang]:not(html)")) continue;
+    if (parentElement.closest("script, style, pre, code, time, .mono, .mail-what, [lang]:not(html)")) continue;
     found.add(nodeValue.replace(/\\s+/g, " ").trim());
   }
   for (const name of ["aria-label", "title", "placeholder", "data-say", "data-failed", "data-words", "data-problem"])
