@@ -146,10 +146,7 @@ async def test_a_page_in_french_has_no_english_frame(tmp_path: Path) -> None:
 
 
 async def test_health_follows_what_the_portal_stands_on(tmp_path: Path) -> None:
-    async def never() -> bool:
-        return False
-
-    async with running_portal(tmp_path, ready=never) as portal, portal.client() as browser:
+    async with running_portal(tmp_path, storage_failing=lambda: True) as portal, portal.client() as browser:
         answer = await browser.get("/healthz")
         assert (answer.status_code, answer.text) == (503, "not ready")
 

@@ -17,10 +17,12 @@ from sqlalchemy import create_engine
 
 from borne.bus.memory import MemoryBus
 from borne.engine.passwords import Passwords
+from borne.gateway.attempts import Attempts
 from borne.portal.app import create_app
 from borne.portal.services import PortalSettings, Services
 from borne.store import organisations, people
 from borne.store.db import Database, create_database
+from borne.store.frame_log import FrameLog
 from borne.store.schema import assignments, membership_locations, metadata
 
 PASSWORD = "correct horse battery"
@@ -120,6 +122,13 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "settings": SETTINGS,
         "passwords": passwords,
         "mail": mail,
+        "engine": None,  # tests that act on chargers bring their own
+        "restarts": None,
+        "batches": None,
+        "attempts": Attempts(),
+        "frame_log": FrameLog(folder / "frames"),
+        "charger_key": b"",
+        "storage_failing": lambda: False,
         "setup_code": "ABCD-EFGH",
     }
     services = Services(**(fields | changes))

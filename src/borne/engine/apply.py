@@ -12,13 +12,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from borne.bus.port import Bus
 from borne.core.facts import Fact
 from borne.engine import room as rooms
+from borne.engine.clock import NowMs
 from borne.engine.metrics import Counts
 from borne.engine.outcome import IGNORED, Outcome
 from borne.engine.reactions import react
@@ -38,10 +39,6 @@ Done = Callable[[Outcome | BaseException], None]
 Prepare = Callable[[Transaction, Room, Writes], Awaitable[Outcome]]
 House = Callable[[Transaction, Writes], Awaitable[Outcome]]
 Preparer = Callable[[Transaction, Room, Writes, Any], Awaitable[Outcome]]
-
-
-class NowMs(Protocol):
-    def now_ms(self) -> int: ...
 
 
 class InboxFullError(Exception):

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 STEP_MS = 1_000  # a smaller difference is drift
+
+
+class NowMs(Protocol):
+    """What most need of a clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
 
 
 class Clock:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from borne.bus.port import Bus
-from borne.engine.apply import NowMs
+from borne.engine.clock import NowMs
 from borne.store import jobs as store
 from borne.store.db import Database, Row, StoreError
 

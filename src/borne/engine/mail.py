@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import msgspec
 
 from borne.bus.port import Bus, Hint
-from borne.engine.apply import NowMs
+from borne.engine.clock import NowMs
 from borne.store import jobs, mails
 from borne.store.db import Database, Row, Transaction
 

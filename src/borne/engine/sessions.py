@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from borne.core import session as rules
 from borne.core.effects import Record
 from borne.core.facts import Booted, Fact, SessionEnded, SessionStarted, SessionUpdated
-from borne.engine.apply import NowMs, Preparer
+from borne.engine.apply import Preparer
+from borne.engine.clock import NowMs
 from borne.engine.outcome import IGNORED, OK, Outcome
 from borne.engine.reactions import react
 from borne.engine.room import Room

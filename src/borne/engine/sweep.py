@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from borne.engine.apply import NowMs
+from borne.engine.clock import NowMs
 from borne.store import events, jobs, logins, mails
 from borne.store.db import Database, StoreError
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Protocol
 
 from borne.bus.port import Bus, Hint
-from borne.gateway.ports import Clock
+from borne.engine.clock import NowMs
 from borne.store import chargers as store
 from borne.store.db import Database
 from borne.store.secrets import matches
@@ -130,7 +130,7 @@ class Directory:
 class Follower:
     """Keeps the directory like the database: by hints at once, and by looking every moment (other processes send no hints)."""
 
-    def __init__(self, directory: Directory, db: Database, bus: Bus, clock: Clock, poll_s: float) -> None:
+    def __init__(self, directory: Directory, db: Database, bus: Bus, clock: NowMs, poll_s: float) -> None:
         self._directory = directory
         self._db = db
         self._bus = bus

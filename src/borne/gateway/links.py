@@ -18,7 +18,7 @@ from borne.core.facts import Fact, Noted
 from borne.gateway.close_codes import GOING_AWAY, POLICY
 from borne.gateway.link import Link
 from borne.gateway.metrics import Counts
-from borne.gateway.ports import Authorise, Clock, Engine, Outcome, Recorder, TakeRestart
+from borne.gateway.ports import Authorise, Engine, Outcome, Recorder, TakeRestart
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.takeover import Takeover
 from borne.gateway.wheel import Wheel
@@ -51,7 +51,7 @@ class Links:
         tick_s: float = 0.25,
     ) -> None:
         self.engine = engine
-        self.clock: Clock = engine.clock
+        self.clock = engine.clock
         self.take_restart = take_restart
         self.authorise = authorise
         self.settings = settings

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from borne.core.facts import Fact, RestartKind
+from borne.engine.clock import NowMs
 
 
 class Outcome(Protocol):
@@ -34,15 +35,11 @@ class Due(Protocol):
     def evse(self) -> int | None: ...
 
 
-class Clock(Protocol):
-    def now_ms(self) -> int: ...
-
-
 class Engine(Protocol):
     """The only writer of machine state."""
 
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> NowMs: ...
 
     @property
     def full(self) -> bool:
@@ -56,9 +53,8 @@ class Engine(Protocol):
         ...
 
 
-TakeRestart = Callable[
-    [int, int], Coroutine[Any, Any, Due | None]
-]  # charger, epoch -> what to write now, committed as sent
+# charger, epoch -> what to write now, committed as sent
+TakeRestart = Callable[[int, int], Coroutine[Any, Any, Due | None]]
 Authorise = Callable[[int, str], Coroutine[Any, Any, str]]  # charger, id tag -> a word of OCPP's AuthorizationStatus
 
 

@@ -134,12 +134,9 @@ async def waiting(page: Page, charger_id: FromPath[int], since: FromQuery[int] =
 
 def mistakes(page: Page, charger_id: int, identity: str, since_ms: int) -> list[Mistake]:
     """The newest refused connections that were meant for this charger, each kind once."""
-    known = page.services.attempts
-    if known is None:
-        return []
     oldest_ms = max(since_ms, page.services.clock.now_ms() - LOOK_BACK_MS)
     found: dict[str, Mistake] = {}
-    for attempt in known.recent():
+    for attempt in page.services.attempts.recent():
         if attempt.at_ms < oldest_ms:
             break
         if attempt.reason in MISTAKES and attempt.reason not in found and _is_meant(attempt, charger_id, identity):

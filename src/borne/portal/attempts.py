@@ -32,8 +32,7 @@ def why_words(page: Page, reason: str) -> str:
 
 @get("/installation/attempts", may="installation")
 async def attempts(page: Page) -> Response[str]:
-    known = page.services.attempts
-    rows = list(known.recent())[:SHOWN] if known is not None else []
+    rows = list(page.services.attempts.recent())[:SHOWN]
     return page.show("attempts.html", attempts=rows, why=lambda reason: why_words(page, reason), shown=SHOWN)
 
 

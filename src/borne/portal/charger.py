@@ -21,6 +21,7 @@ from borne.portal.frame import Page
 from borne.portal.restart import last_restarts, told
 from borne.portal.statuses import EventLine, Look, connector_look, event_line, security_word, status_look
 from borne.store import charger_list, events
+from borne.store.frame_log import NEWEST_MS
 
 TIMELINE_LINES = 20
 TIMELINE_MOST = 300  # lines that a page left open gathers
@@ -257,8 +258,7 @@ async def frames(
     if not may_see_frames(page.scope):
         raise NotFoundException
     await row_of(page, charger_id)
-    log = page.services.frame_log
-    found = await log.read(charger_id, before or events.NEWEST, FRAMES_SHOWN) if log is not None else []
+    found = await page.services.frame_log.read(charger_id, before or NEWEST_MS, FRAMES_SHOWN)
     wanted = kind.casefold().strip()[:60]
     lines = [frame_line(frame.at_ms, frame.direction, frame.text) for frame in found]
     shown = [line for line in lines if wanted in f"{line.kind} {line.text}".casefold()]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from borne.bus.port import Bus
-
-
-class Clock(Protocol):
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch, UTC; immune to steps of the wall clock within a run."""
-        ...
+from borne.engine.apply import Engine
+from borne.engine.batches import Batches
+from borne.engine.clock import NowMs
+from borne.engine.mail import Mail
+from borne.engine.passwords import Passwords
+from borne.engine.restarts import Restarts
+from borne.store.db import Database
+from borne.store.frame_log import FrameLog
 
 
 class Attempt(Protocol):
@@ -45,24 +47,6 @@ class Attempts(Protocol):
         ...
 
 
-class Passwords(Protocol):
-    """Slow hashes, made away from the loop. Raises `engine.passwords.TooBusyError` at the bound of its queue."""
-
-    async def hash(self, password: str) -> str: ...
-
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        """False for None too, after the same time."""
-        ...
-
-    def is_outdated(self, password_hash: str) -> bool: ...
-
-
-class Mail(Protocol):
-    async def enqueue(self, transaction: Any, *, recipient: str, subject: str, body: str, key: str) -> None:
-        """Mail `body` (plain text) once for each `key`, if the transaction commits."""
-        ...
-
-
 class PortalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that pages depend on."""
 
@@ -79,30 +63,21 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_url.startswith("https://")
 
 
-async def _always() -> bool:
-    return True
-
-
-def _never() -> bool:
-    return False
-
-
 @dataclass(slots=True)
 class Services:
-    """`engine`, `frame_log` and `attempts` belong to other rings; pages use only the methods that their docstrings name."""
+    """What a page may use, and nothing else. `attempts` is a protocol because the gateway is a ring beside this one."""
 
-    db: Any  # store.db.Database
+    db: Database
     bus: Bus
-    clock: Clock
+    clock: NowMs
     settings: PortalSettings
     passwords: Passwords
     mail: Mail
-    engine: Any = None  # engine.Engine
-    restarts: Any = None  # engine.restarts.Restarts: request, withdraw
-    batches: Any = None  # engine.batches.Batches: request, answer
-    attempts: Attempts | None = None
-    frame_log: Any = None  # raw frames of a charger
-    charger_key: bytes = b""  # the key of the hashes of chargers' passwords; it lies outside the database
+    engine: Engine
+    restarts: Restarts
+    batches: Batches
+    attempts: Attempts
+    frame_log: FrameLog
+    charger_key: bytes  # of the hashes of chargers' passwords; it lies outside the database
+    storage_failing: Callable[[], bool]  # True: what people do cannot be kept at the moment
     setup_code: str | None = None  # the one-time code of an empty database
-    storage_failing: Callable[[], bool] = _never  # True: what people do cannot be kept at the moment
-    ready: Callable[[], Awaitable[bool]] = field(default=_always)  # what /healthz asks

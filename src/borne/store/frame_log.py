@@ -20,6 +20,7 @@ from borne.store.threads import Threads
 SEGMENT_MS = 600_000
 FLUSH_S = 1.0
 LOOK_EVERY = 60  # flushes between two looks for what is too old
+NEWEST_MS = 2**62
 TEXT_CHARS = 8192
 CUT_MARK = " …[cut]"
 BUFFER_CHARS = 32 * 2**20  # what waits while the disk is slow; more is dropped
@@ -79,7 +80,7 @@ class FrameLog:
             return
         self._lines.append(f"{charger_id} {at_ms} {direction} {text}\n")
 
-    async def read(self, charger_id: int, before_ms: int = 2**62, limit: int = 100) -> list[Frame]:
+    async def read(self, charger_id: int, before_ms: int = NEWEST_MS, limit: int = 100) -> list[Frame]:
         """Return a charger's frames from before an instant, newest first.
 
         A page never ends between frames of the same millisecond, so it may be a little longer than `limit`.
