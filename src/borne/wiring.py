@@ -49,7 +49,9 @@ from borne.store.keys import key_from
 from borne.store.lock import server_lock
 
 SHUTDOWN_S = 5
-KEEP_ALIVE_S = 75  # longer than a page is quiet: a connection that ends just when a browser uses it again is a failed request
+KEEP_ALIVE_S = (
+    75  # longer than a page is quiet: a connection that ends just when a browser uses it again is a failed request
+)
 BACKLOG = 4096
 
 

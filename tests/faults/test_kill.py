@@ -81,7 +81,9 @@ def test_r11_killed_at_each_step_of_a_restart(step: str, site: Site, yard: Yard,
     site.start()
     after = state_of(site, charger)
     kept = ("sent_ms", "written_ms", "answered_ms", "answer", "left_ms", "back_ms", "verdict", "reason", "requested_ms")
-    assert {key: before.get(key) for key in kept if key in before} == {key: after.get(key) for key in kept if key in before}
+    assert {key: before.get(key) for key in kept if key in before} == {
+        key: after.get(key) for key in kept if key in before
+    }
     if before.get("verdict") is None and step != "scheduled":
         assert after["deadline_ms"] > before["deadline_ms"], "our absence extends the deadline"
     assert after["steps"][: len(before["steps"])] == before["steps"]
@@ -153,7 +155,9 @@ def test_d9_a_second_server_is_refused_with_a_sentence(site: Site) -> None:
     second = site.folder / "second.toml"
     text = (site.folder / "borne.toml").read_text()
     second.write_text(text.replace(str(site.portal_port), "0").replace(str(site.gateway_port), "0"))
-    lines = text.replace(f"port = {site.portal_port}", "port = 18999").replace(f"port = {site.gateway_port}", "port = 18998")
+    lines = text.replace(f"port = {site.portal_port}", "port = 18999").replace(
+        f"port = {site.gateway_port}", "port = 18998"
+    )
     second.write_text(lines)
     done = subprocess.run(
         [sys.executable, "-m", "borne", "serve", "--config", str(second)], capture_output=True, text=True, timeout=30

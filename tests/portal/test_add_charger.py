@@ -59,7 +59,7 @@ async def test_what_to_type_in_is_shown_once(site: Site) -> None:
         gateway = site.portal.services.settings.gateway_url
         assert shown(answer.text, "url") == f"{gateway}/{identity}"
         assert shown(answer.text, "secret-url") == f"{gateway}/{password}/{identity}"
-        assert '<svg' in answer.text
+        assert "<svg" in answer.text
         assert 'class="qr-dots"' in answer.text
         assert answer.headers["cache-control"] == "no-store"
         row = await store.by_identity(site.portal.db, identity)

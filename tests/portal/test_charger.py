@@ -46,7 +46,16 @@ async def test_it_says_what_the_charger_is_doing(site: Site) -> None:
     charger_id = await site.online_charger("Quai 4")
     async with browser(site, "camille") as camille:
         text = await page(camille, charger_id)
-        for words in ("Quai 4", "Commander 2", "6.7.17", "OCPP 1.6 · not encrypted", "10.0.0.9", "Connector 1", "Ready", "Free"):
+        for words in (
+            "Quai 4",
+            "Commander 2",
+            "6.7.17",
+            "OCPP 1.6 · not encrypted",
+            "10.0.0.9",
+            "Connector 1",
+            "Ready",
+            "Free",
+        ):
             assert words in text, words
         assert "Restart Available" in text
         french = (await camille.get(f"/chargers/{charger_id}", headers={"accept-language": "fr"})).text

@@ -84,7 +84,13 @@ async def test_the_address_filters_searches_and_sorts(site: Site) -> None:
 async def test_nonsense_in_the_address_is_left_aside(site: Site) -> None:
     await three(site)
     async with browser(site, "camille") as camille:
-        queries = ("sort=drop&page=-3", "status=x&location=y&attention=2", "page=99999999999999999999", "q=%00%25", "sort=--name")
+        queries = (
+            "sort=drop&page=-3",
+            "status=x&location=y&attention=2",
+            "page=99999999999999999999",
+            "q=%00%25",
+            "sort=--name",
+        )
         for query in queries:
             answer = await camille.get(f"/chargers?{query}")
             assert answer.status_code == 200, query
@@ -153,9 +159,16 @@ async def test_what_a_charger_is_called_is_text(site: Site) -> None:
     wicked = "<img src=x onerror=alert(1)>"
     charger_id = await site.online_charger(wicked)
     async with site.portal.db.transaction() as tx:
-        await tx.run(update(chargers).where(chargers.c.id == charger_id).values(serial=wicked, vendor=wicked, model="other"))
+        await tx.run(
+            update(chargers).where(chargers.c.id == charger_id).values(serial=wicked, vendor=wicked, model="other")
+        )
     async with browser(site, "camille") as camille:
-        for path in ("/chargers", f"/chargers/rows?ids={charger_id}", f"/chargers/{charger_id}", f"/chargers/{charger_id}/edit"):
+        for path in (
+            "/chargers",
+            f"/chargers/rows?ids={charger_id}",
+            f"/chargers/{charger_id}",
+            f"/chargers/{charger_id}/edit",
+        ):
             text = (await camille.get(path)).text
             assert "<img" not in text, path
             assert "&lt;img" in text, path
@@ -219,7 +232,10 @@ def test_lines_of_the_timeline_say_what_happened() -> None:
         "Connection ended", "connection cut without a goodbye · after 1 min 32 s",
     )  # fmt: skip
     assert line("link_lost", "fr", how="dropped", lasted_ms=92_000)[0] == translations("fr").gettext("Connection ended")
-    assert line("status", evse=2, connector=1, status="faulted", error="GroundFailure") == ("Connector 2: Fault", "GroundFailure")
+    assert line("status", evse=2, connector=1, status="faulted", error="GroundFailure") == (
+        "Connector 2: Fault",
+        "GroundFailure",
+    )
     assert line("status", evse=0, connector=0, status="unavailable")[0] == "Whole charger: Out of service"
     assert line("restart_ended", verdict="succeeded")[0] == "Restart: succeeded"
     assert line("security_event", type="Tamper", note=None) == ("Security event", "Tamper")

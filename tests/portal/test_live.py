@@ -20,7 +20,14 @@ from tests.support.restart_site import Site, running_site
 
 
 def scope(**others: Any) -> Scope:
-    values = {"person_id": 1, "person_name": "P", "organisation_id": 1, "role": "super-admin", "plan": "business", **others}
+    values = {
+        "person_id": 1,
+        "person_name": "P",
+        "organisation_id": 1,
+        "role": "super-admin",
+        "plan": "business",
+        **others,
+    }
     return Scope(**values)
 
 
@@ -222,7 +229,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_topics_out_of_reach_are_left_out(site: Site) -> None:
     lyon, nantes = await site.online_charger("A"), await site.online_charger("B", location_id=site.nantes_id)
     restart_lyon, restart_nantes = await site.request(lyon), await site.request(nantes)
-    asked = live.parsed(f"charger:{lyon},charger:{nantes},charger:999,restart:{restart_lyon},restart:{restart_nantes},chargers")
+    asked = live.parsed(
+        f"charger:{lyon},charger:{nantes},charger:999,restart:{restart_lyon},restart:{restart_nantes},chargers"
+    )
     db = site.portal.db
     every = {f"charger:{lyon}", f"charger:{nantes}", f"restart:{restart_lyon}", f"restart:{restart_nantes}", "chargers"}
     assert await live.allowed(db, site.scope, asked) == every

@@ -84,12 +84,22 @@ def shown(rows: list[dict[str, Any]], chosen: Filter) -> list[dict[str, Any]]:
     ]
 
 
-async def all_pages(database: Database, who: Scope, chosen: Filter, sort: Any, descending: bool, limit: int = 7) -> list[int]:
+async def all_pages(
+    database: Database, who: Scope, chosen: Filter, sort: Any, descending: bool, limit: int = 7
+) -> list[int]:
     known, order = await charger_list.counts(database, who), await charger_list.places(database, who)
     found: list[int] = []
     while True:
         page = await charger_list.page(
-            database, who, chosen, sort=sort, descending=descending, offset=len(found), known=known, order=order, limit=limit
+            database,
+            who,
+            chosen,
+            sort=sort,
+            descending=descending,
+            offset=len(found),
+            known=known,
+            order=order,
+            limit=limit,
         )
         if not page.rows:
             assert page.total == len(found)
