@@ -208,7 +208,7 @@ class Engine:
         except (DiskFull, Busy, Broken, Corrupt) as error:
             self._fail(group, error)
         except Exception as error:
-            self._drop_rooms(group)
+            self._drop_rooms()
             if (
                 isinstance(error, VersionConflictError) and not again
             ):  # what was in memory is old: load it and try once more
@@ -273,14 +273,14 @@ class Engine:
     def _fail(self, group: list[Item], error: StoreError) -> None:
         """The store cannot write: nothing is confirmed. Chargers and people try again."""
         log.error("nothing can be stored: %s", error)
-        self._drop_rooms(group)
+        self._drop_rooms()
         self.failing = True
         for item in group:
             _tell(item, StorageFailingError(str(error)))
         if isinstance(error, Broken | Corrupt) and self._on_broken is not None:
             self._on_broken(error)
 
-    def _drop_rooms(self, group: list[Item]) -> None:
+    def _drop_rooms(self) -> None:
         # a batch may have touched rooms outside the group: after a failure none is trusted
         self._rooms.clear()
         self._stale.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -65,11 +64,10 @@ class Batches:
             plan = await room_store.plan_of(tx, scope.organisation_id)
             if not ids or not may_restart_many(msgspec.structs.replace(scope, plan=plan)):
                 return None
-            if (
-                idempotency_key
-                and (known := await store.by_key(tx, scope.organisation_id, idempotency_key)) is not None
-            ):
-                return known
+            if idempotency_key is not None:
+                known = await store.by_key(tx, scope.organisation_id, idempotency_key)
+                if known is not None:
+                    return known
             now_ms = self._engine.clock.now_ms()
             batch_id = await store.create(
                 tx,
@@ -181,5 +179,5 @@ class Batches:
                 await self._restarts.withdraw(row.charger_id, row.id, scope.person_name)
 
 
-def _text(state: Any) -> str:
+def _text(state: BatchState) -> str:
     return msgspec.json.encode(state).decode()

@@ -23,9 +23,8 @@ async def begin(engine: Engine) -> int:
     if last is None:
         return engine.incarnation
     down_from_ms = last.stopped_ms or last.alive_ms
-    if (
-        now_ms < down_from_ms
-    ):  # the clock was set back meanwhile, by this much at least; forward, it would look like absence
+    # A clock that was set back meanwhile shows itself, by this much at least; one set forward looks like absence.
+    if now_ms < down_from_ms:
         log.warning("the system's clock was set back while Borne was away; deadlines move with it")
         await step_clock(engine, now_ms - down_from_ms)
         down_from_ms = now_ms

@@ -56,9 +56,8 @@ class Wheel:
         now_s = self._loop.time()
         last = math.floor(now_s / self._tick_s)
         due: list[Spoke] = []
-        if last - self._done > len(
-            self._slots
-        ):  # a long pause of the process: look at what there is, not at every tick
+        after_pause = last - self._done > len(self._slots)
+        if after_pause:  # look at what there is, not at every tick of a long pause of the process
             for slot in sorted(slot for slot in self._slots if slot <= last):
                 due += self._slots.pop(slot)
         else:

@@ -34,9 +34,8 @@ MAX_WORD = 60
 NAME_END = "\x1f"
 Condition = ColumnElement[bool]
 C = chargers.c
-_ONE: ColumnElement[int] = literal_column(
-    "1"
-)  # not a parameter: the partial index serves only what is known to match it
+# Not a parameter: the partial index serves only what is known to match it.
+_ONE: ColumnElement[int] = literal_column("1")
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,9 +60,8 @@ def _migrate_sqlite(url: str, tell: Say) -> None:
     path = Path(url.removeprefix("sqlite:///"))
     make_private(path)
     try:
-        connection = connect(
-            path, wait_s=BUSY_TIMEOUT_S
-        )  # says so when the file is no database, and switches it to WAL
+        # Says so when the file is no database, and switches it to WAL.
+        connection = connect(path, wait_s=BUSY_TIMEOUT_S)
         try:
             if _current(connection) == known_revisions()[-1]:
                 return
