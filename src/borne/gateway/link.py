@@ -59,7 +59,7 @@ class Link:
         "commands",
         "dialect",
         "epoch",
-        "heard_ms",
+        "heard_s",
         "hub",
         "loss",
         "noted",
@@ -87,7 +87,7 @@ class Link:
         self.settled = False
         self.talk = Conversation()
         self.sign_s = hub.loop.time()
-        self.heard_ms: int | None = None
+        self.heard_s: float | None = None  # its own last message; loop time, so that no clock step moves it
         self.loss: LinkLost | None = None
         self.noted = ""  # a line for the timeline, told once the epoch is known
         self._settle_at_s = 0.0
@@ -195,16 +195,15 @@ class Link:
         if self.state == "gone":
             return
         hub = self.hub
-        at_ms = hub.clock.now_ms()
         hub.counts.frames_in += 1
         frame = frames.parse(text)
         if hub.record is not None:
             harmless = type(frame) is Call and frame.action in NO_SECRETS
-            hub.record(self.charger.charger_id, at_ms, "in", text if harmless else masked(text))
+            hub.record(self.charger.charger_id, hub.clock.now_ms(), "in", text if harmless else masked(text))
         if type(frame) is Bad:
             self._bad(frame)
             return
-        self.heard_ms = at_ms
+        self.heard_s = hub.loop.time()
         if type(frame) is Call:
             self.calls.take(frame)
         elif type(frame) is Result or type(frame) is Error:

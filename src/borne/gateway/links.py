@@ -182,7 +182,9 @@ class Links:
     def heard_ms(self, charger_id: int) -> int | None:
         """When the charger's own last message came on the link that is open now."""
         link = self.of(charger_id)
-        return None if link is None else link.heard_ms
+        if link is None or link.heard_s is None:
+            return None
+        return self.clock.now_ms() - int((self.loop.time() - link.heard_s) * 1000)
 
     def listen(self, bus: Bus) -> Callable[[], None]:
         """Follow the engine's hints; returns the function that ends it."""

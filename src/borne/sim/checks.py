@@ -35,6 +35,7 @@ EXCUSES = {
 
 NOTICED_S = 35.0  # two ping periods and a bit: what happened later than this before the verdict could not be known
 SETTLED_S = 45.0
+POLL_S = 12.0  # how long a change by another process may take to reach the gateway
 CALM_BEFORE_S = 250.0
 SLACK_S = 8.0  # of the timers, of latency, of a commit
 
@@ -209,8 +210,9 @@ def _left_promptly(case: Case, seen: Seen) -> bool:
     if story is not None and story.answered_at_s is not None:
         starts.append(story.answered_at_s)
     starts += [e.at_s for e in case.entries(Kind.TRANSACTION_ENDED, after_s=frame.at_s, before_s=seen.at_s)]
-    ends = [e.at_s for e in case.entries(Kind.DISCONNECTED, after_s=frame.at_s, before_s=seen.at_s)]
-    ends += [at_s for at_s in case.charger.shaken if frame.at_s - 60 <= at_s <= seen.at_s]
+    unnoticed_s = frame.at_s - PROMPT_LOSS_MS / 1000  # it may have left before, and the news was still on its way
+    ends = [e.at_s for e in case.entries(Kind.DISCONNECTED, after_s=unnoticed_s, before_s=seen.at_s)]
+    ends += [at_s for at_s in case.charger.shaken if unnoticed_s <= at_s <= seen.at_s]
     return any(end - start <= PROMPT_LOSS_MS / 1000 + SLACK_S for end in ends for start in starts)
 
 
@@ -339,6 +341,10 @@ def _never_twice(world: World) -> Iterable[str]:
 def _all_end(world: World) -> Iterable[str]:
     for restart_id in world.open_restarts():
         yield f"restart {restart_id} has no verdict at the end: {world.history.get(restart_id, [None])[-1]}"
+    shown = "SELECT c.id, status, c.restart_id, restart_verdict, verdict FROM chargers c JOIN restarts r ON r.id = c.restart_id"
+    for charger_id, status, restart_id, said, verdict in world.rows(shown):
+        if status == "restarting" or said != verdict:
+            yield f"charger {charger_id} shows {status} and {said} for restart {restart_id}, which {verdict}"
 
 
 def _in_time(world: World, case: Case) -> Iterable[str]:
@@ -373,9 +379,12 @@ def _bounds(world: World) -> Iterable[str]:
 
 def _live_truth(world: World, charger: Charger) -> Iterable[str]:
     """After a calm while Borne shows online exactly the chargers that it can reach (or whose proxy answers for them)."""
+    disabled = [(at_s, step) for at_s, step in world.done if step.do == "disable" and step.charger == charger.number]
     for entry in charger.log:
-        if entry.kind is Kind.REFUSED and entry.details["status"] == 500:
-            yield f"{charger.identity} was refused with 500 at {entry.at_s:.1f} s"
+        http = entry.details["status"] if entry.kind is Kind.REFUSED else None
+        rightly = any(at_s <= entry.at_s <= at_s + step.details["for_s"] + POLL_S for at_s, step in disabled)
+        if http == 500 or (http == 401 and not rightly):
+            yield f"{charger.identity} was refused with {http} at {entry.at_s:.1f} s"
     changes = [e.at_s for e in charger.log if e.kind in (Kind.CONNECTED, Kind.DISCONNECTED, Kind.REBOOT_BEGAN)]
     changes += charger.shaken
     if changes and world.now_s - max(changes) < SETTLED_S:

@@ -82,7 +82,7 @@ def pong_counts_as_talk() -> contextlib.AbstractContextManager[None]:
 
     def on_sign_of_life(link: Link) -> None:
         straight(link)
-        link.heard_ms = link.hub.clock.now_ms()
+        link.heard_s = link.hub.loop.time()
 
     return bent(Link, "on_sign_of_life", on_sign_of_life)
 
