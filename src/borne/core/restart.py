@@ -197,7 +197,10 @@ def _answered(state: RestartState, fact: RestartAnswered) -> Stepped:
         return _end(state, fact, "failed", reason)
     held_up = fact.status == "scheduled" or (fact.status == "accepted" and state.kind == "soft" and state.charging)
     if held_up and state.phase == "sent":
-        return replace(state, phase="scheduled", held_up=True, deadline_ms=fact.at_ms + SCHEDULED_WITHIN_MS), ()
+        state = replace(state, phase="scheduled", held_up=True, deadline_ms=fact.at_ms + SCHEDULED_WITHIN_MS)
+        return replace(
+            state, evse_gone_ms=None
+        ), ()  # an EVSE that is to wait has not been reset yet, whatever it showed
     if fact.status == "accepted" and state.phase == "sent":
         return replace(state, phase="accepted"), ()
     return state, ()

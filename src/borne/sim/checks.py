@@ -286,7 +286,7 @@ def expected(world: World, case: Case, seen: Seen) -> tuple[str, str] | None:
     if story.answer == "NotSupported":
         return "failed", "call_error"
     if case.evse is not None:
-        return ("succeeded", "evse_back") if story.evse_reset_done_at_s is not None else None
+        return ("succeeded", "evse_back") if _told_of_evse(case, seen) else None
     if story.reboot_began_at_s is None:
         return ("failed", "did_nothing") if _stayed(world, case, seen) else None
     starts = [at_s for at_s in (story.received_at_s, story.answered_at_s) if at_s is not None]
@@ -296,6 +296,16 @@ def expected(world: World, case: Case, seen: Seen) -> tuple[str, str] | None:
     booted_s = story.boot_accepted_at_s
     announced = booted_s is not None and booted_s < seen.at_s
     return ("succeeded", "") if announced and prompt and behaviour.boot == "yes" else None
+
+
+def _told_of_evse(case: Case, seen: Seen) -> bool:
+    """The charger said that the EVSE went, and that it came back."""
+    began = case.entries(Kind.EVSE_RESET_BEGAN, after_s=case.frame.at_s if case.frame else 0.0)
+    if not began:
+        return False
+    told = case.entries(Kind.STATUS_SENT, after_s=began[0].at_s - 1e-6, before_s=seen.at_s - SLACK_S)
+    words = [entry.details["status"] for entry in told if entry.details["connector"] == case.evse]
+    return "Unavailable" in words and words[-1] == "Available"
 
 
 def _stayed(world: World, case: Case, seen: Seen) -> bool:
