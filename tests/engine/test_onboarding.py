@@ -114,6 +114,24 @@ async def test_gateway_and_pages_are_told_of_every_change(place: Place) -> None:
     assert kinds == ["added", "edited", "secret_changed", "disabled", "enabled"]
 
 
+async def test_without_a_name_it_is_called_by_its_serial_or_its_identity(place: Place) -> None:
+    added = await place.add(name="", serial="SN 7")
+    assert (await place.row(added.charger_id)).name == "SN 7"  # type: ignore[attr-defined]
+    bare = await place.add(name="")
+    assert (await place.row(bare.charger_id)).name == bare.identity  # type: ignore[attr-defined]
+    what = Description(name="", location_id=place.location_id, serial="SN 8")
+    assert await onboarding.describe(
+        place.db,
+        place.bus,
+        organisation_id=place.organisation_id,
+        charger_id=added.charger_id,
+        what=what,
+        now_ms=6,
+        by="Zoé",
+    )
+    assert (await place.row(added.charger_id)).name == "SN 8"  # type: ignore[attr-defined]
+
+
 async def test_a_new_password_takes_the_old_ones_place(place: Place) -> None:
     added = await place.add()
     who = {"organisation_id": place.organisation_id, "charger_id": added.charger_id}

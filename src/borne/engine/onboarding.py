@@ -68,7 +68,7 @@ async def add_charger(
     password: str | None = None,
     by: str = "",
 ) -> Added:
-    """Add a charger; identity and password are made up unless given.
+    """Add a charger; identity and password are made up unless given. Without a name it is called by its serial, or identity.
 
     Raises IdentityTakenError, UnknownLocationError, and ValueError for a model or an identity that cannot be.
     """
@@ -78,11 +78,12 @@ async def add_charger(
         raise ValueError("an identity has 1 to 48 letters, digits or one of _=:+|@.-")
     password = password or new_secret()
     for left in range(IDENTITY_TRIES if identity is None else 1, 0, -1):
+        known_as = identity or new_identity()
         new = NewCharger(
             organisation_id=organisation_id,
             location_id=location_id,
-            name=name,
-            identity=identity or new_identity(),
+            name=name or serial or known_as,
+            identity=known_as,
             secret_hash=hash_secret(key, password),
             serial=serial,
             model=model,
@@ -121,8 +122,10 @@ async def describe(
     """Change name, serial, model or location. False: no such charger. Raises UnknownLocationError."""
     async with db.transaction() as tx:
         before = await store.by_id(tx, organisation_id, charger_id)
-        if before is None or not await store.describe(tx, organisation_id, charger_id, what, now_ms):
+        if before is None:
             return False
+        what = msgspec.structs.replace(what, name=what.name or what.serial or before.identity)
+        await store.describe(tx, organisation_id, charger_id, what, now_ms)
         await _note(tx, charger_id, now_ms, "edited", by=by)
     _tell(bus, charger_id, organisation_id, before.location_id)
     if what.location_id != before.location_id:

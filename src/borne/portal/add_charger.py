@@ -9,13 +9,12 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 
-from borne.core.access import administers, may_add_charger
+from borne.core.access import may_add_charger
 from borne.core.models import CATALOGUE
 from borne.engine import onboarding
 from borne.engine.onboarding import IDENTITY, IdentityTakenError, new_identity
-from borne.portal import restart_view
 from borne.portal.charger_form import Entered, entered, places_to_add, problems
-from borne.portal.chargers import name_of
+from borne.portal.charger_row import may_change, row_of, state_of
 from borne.portal.credentials import credentials
 from borne.portal.forms import Form
 from borne.portal.frame import Page
@@ -95,7 +94,7 @@ async def add(page: Page, data: Form) -> Response[str]:
         return await _taken(page, form)
     except UnknownLocationError:
         raise NotFoundException from None
-    row = (await charger_list.rows(services.db, page.scope, [added.charger_id]))[0]
+    row = await row_of(page, added.charger_id)
     return page.show("charger/added.html", **credentials(page, row, added.password), is_new=True)
 
 
@@ -116,15 +115,14 @@ async def _taken(page: Page, form: Entered) -> Response[str]:
 @get("/chargers/{charger_id:int}/waiting", may="admin")
 async def waiting(page: Page, charger_id: FromPath[int], since: FromQuery[int] = 0) -> Response[str]:
     """Whether it has connected, and what went wrong on its way so far."""
-    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
-    if not found or not administers(page.scope, found[0].organisation_id, found[0].location_id):
+    row = await row_of(page, charger_id)
+    if not may_change(page, row):
         raise NotFoundException
-    row = found[0]
-    state = restart_view.decode_charger(row.state)
+    state = state_of(row)
     return page.part(
         "charger/waiting.html",
         row=row,
-        name=name_of(row),
+        name=row.name,
         connected=bool(row.online) and state.link_opened_ms >= since,
         link_opened_ms=state.link_opened_ms,
         mistakes=mistakes(page, row.id, row.identity, since),

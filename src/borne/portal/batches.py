@@ -17,8 +17,9 @@ from borne.core.batch import PAUSE_AFTER_FAILURES, BatchState
 from borne.core.charger import STATUSES
 from borne.core.scope import Scope
 from borne.portal import restart_view as view
+from borne.portal.charger_row import facts_of, model_name, state_of
 from borne.portal.errors import PageError
-from borne.portal.forms import Form, text_of, values_of
+from borne.portal.forms import Form, number_of, text_of, values_of
 from borne.portal.frame import Page
 from borne.portal.language import N_
 from borne.portal.reasons import many_text, reason_texts
@@ -117,7 +118,7 @@ async def _ticked(page: Page, data: dict[str, Any]) -> list[int]:
     wanted = charger_list.Filter(
         status=status if status in STATUSES else None,
         attention=bool(text_of(data, "attention")),
-        location_id=int(location) if location.isascii() and location.isdigit() and len(location) <= 18 else None,
+        location_id=number_of(location),
         words=charger_list.words_of(text_of(data, "q")),
     )
     return await charger_list.matching_ids(db, scope, wanted, MOST_CHARGERS)
@@ -125,9 +126,8 @@ async def _ticked(page: Page, data: dict[str, Any]) -> list[int]:
 
 def _ids(data: dict[str, Any]) -> list[int]:
     """The field `charger`, once for each; each at most once, in the order of the form."""
-    texts = values_of(data, "charger", MOST_CHARGERS)
-    found = [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) <= 18]
-    return list(dict.fromkeys(found))
+    found = [number_of(text) for text in values_of(data, "charger", MOST_CHARGERS)]
+    return list(dict.fromkeys(one for one in found if one is not None))
 
 
 async def _candidates(page: Page, ids: Sequence[int]) -> list[Candidate]:
@@ -140,15 +140,15 @@ async def _candidates(page: Page, ids: Sequence[int]) -> list[Candidate]:
 
 
 def _candidate(page: Page, row: Any, open_sessions: int) -> Candidate:
-    words: tuple[str, ...] = may_restart(page.scope, view.facts_of(row))
+    words: tuple[str, ...] = may_restart(page.scope, facts_of(row))
     if not words and row.restart_phase in view.WAITING_PHASES:
         words = ("waiting",)
     return Candidate(
         id=row.id,
         name=row.name,
         place=row.location_name or "",
-        model=view.model_name(row),
-        has_session=not words and (open_sessions > 0 or view.decode_charger(row.state).shows_charging),
+        model=model_name(row),
+        has_session=not words and (open_sessions > 0 or state_of(row).shows_charging),
         reasons=reason_texts(words, page.language, plan=page.scope.plan, model=row.model),
     )
 
@@ -256,8 +256,7 @@ def _left_out(page: Page, row: Any) -> list[tuple[str, list[str]]]:
 async def _items(page: Page, batch_id: int) -> dict[str, Any]:
     asked = page.request.query_params
     bucket = asked.get("show")
-    number = asked.get("page", "1")
-    at = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 5 else 1
+    at = number_of(asked.get("page", ""), 4) or 1
     chosen = cast(Bucket, bucket) if bucket in BUCKETS else None
     rows, has_more = await batch_list.items(page.services.db, page.scope, batch_id, bucket=chosen, page=at)
     return {

@@ -11,16 +11,16 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 
-from borne.core.access import administers, may_see_frames
+from borne.core.access import may_see_frames
 from borne.core.charger import ChargerState, Connector
 from borne.core.scope import ADMINS
 from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view
-from borne.portal.chargers import name_of
+from borne.portal.charger_row import may_change, model_name, row_of, state_of
 from borne.portal.frame import Page
 from borne.portal.restart import last_restarts, told
 from borne.portal.statuses import EventLine, Look, connector_look, event_line, security_word, status_look
-from borne.store import charger_list, events
+from borne.store import events
 from borne.store.frame_log import NEWEST_MS
 
 TIMELINE_LINES = 20
@@ -66,28 +66,15 @@ class FrameLine(msgspec.Struct, frozen=True):
 # ---- what templates get ------------------------------------------------------------------------------------------
 
 
-async def row_of(page: Page, charger_id: int) -> Any:
-    """The row of a charger in reach. Raises NotFoundException."""
-    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
-    if not found:
-        raise NotFoundException
-    return found[0]
-
-
-def may_change(page: Page, row: Any) -> bool:
-    """Whether the visitor may edit, disable and delete this charger."""
-    return administers(page.scope, row.organisation_id, row.location_id)
-
-
 async def top_context(page: Page, row: Any) -> dict[str, Any]:
     """What the live top of the page shows."""
-    state = restart_view.decode_charger(row.state)
+    state = state_of(row)
     now_ms = page.services.clock.now_ms()
     recent = row.restart_ended_ms is None or now_ms - row.restart_ended_ms < TELL_RESTART_MS
     story = await told(page, row.restart_id) if row.restart_id is not None and recent else None
     return {
         "row": row,
-        "name": name_of(row),
+        "name": row.name,
         "wheel": await _wheel(page, row, state, story),
         "connectors": _connectors(page, state),
         "facts": _facts(page, row, state),
@@ -165,8 +152,8 @@ def _facts(page: Page, row: Any, state: ChargerState) -> list[Fact]:
     is_admin = page.scope.role in ADMINS
     said = f"{state.vendor} {state.model}".strip()
     facts: list[Fact] = [
-        (page._("Model"), restart_view.model_name(row)),
-        (page._("Says it is"), said if said and said != restart_view.model_name(row) else ""),
+        (page._("Model"), model_name(row)),
+        (page._("Says it is"), said if said and said != model_name(row) else ""),
         (page._("Serial number"), row.serial or state.serial),
         (page._("Identity"), row.identity if page.scope.role != "user" else ""),
         (page._("Location"), row.location_name or "–"),

@@ -11,9 +11,8 @@ from litestar.params import FromPath
 from borne.core.access import may_add_charger
 from borne.core.models import CATALOGUE
 from borne.engine import onboarding
-from borne.portal.charger import may_change, row_of
 from borne.portal.charger_form import Entered, entered, places_to_add, problems
-from borne.portal.chargers import name_of
+from borne.portal.charger_row import may_change, row_of
 from borne.portal.credentials import credentials
 from borne.portal.forms import Form
 from borne.portal.frame import Page
@@ -36,7 +35,7 @@ async def _edit_page(
         "charger/edit.html",
         status_code,
         row=row,
-        name=name_of(row),
+        name=row.name,
         form=form,
         problems=found,
         places=await places_to_add(page),
@@ -109,7 +108,7 @@ async def _set_disabled(page: Page, charger_id: int, disabled: bool) -> Response
         now_ms=page.services.clock.now_ms(), by=page.person.name,
     )  # fmt: skip
     said = N_("%(charger)s is disabled.") if disabled else N_("%(charger)s is enabled: it may connect.")
-    return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=name_of(row)))
+    return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=row.name))
 
 
 @post("/chargers/{charger_id:int}/disable", may="admin", status_code=200)
@@ -128,7 +127,7 @@ async def enable(page: Page, charger_id: FromPath[int]) -> Response[str]:
 async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The confirmation of deleting."""
     row = await _mine(page, charger_id)
-    return page.show("charger/delete.html", row=row, name=name_of(row))
+    return page.show("charger/delete.html", row=row, name=row.name)
 
 
 @post("/chargers/{charger_id:int}/delete", may="admin", status_code=200)
@@ -136,7 +135,7 @@ async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Delete it. Its restarts and sessions stay in the history."""
     row = await _mine(page, charger_id)
     await onboarding.remove(page.services.engine, organisation_id=row.organisation_id, charger_id=charger_id)
-    return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=name_of(row)))
+    return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=row.name))
 
 
 ROUTES = [edit, save, password, disable, enable, ask_delete, delete]

@@ -8,7 +8,7 @@ import msgspec
 
 from borne.core.access import may_add_charger
 from borne.core.models import MODELS
-from borne.portal.forms import text_of
+from borne.portal.forms import number_of, text_of
 from borne.portal.frame import Page
 from borne.store import charger_list
 from borne.store.charger_list import Place
@@ -40,7 +40,7 @@ def entered(form: dict[str, Any]) -> Entered:
         model=model,
         vendor=text_of(form, "vendor", MODEL_BOUND + 1) if is_other else "",
         model_name=text_of(form, "model_name", MODEL_BOUND + 1) if is_other else "",
-        location_id=int(location) if location.isascii() and location.isdigit() and len(location) < 16 else None,
+        location_id=number_of(location),
         identity=text_of(form, "identity", 48),
     )
 

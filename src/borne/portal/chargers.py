@@ -16,6 +16,8 @@ from borne.core.restart_state import BEFORE_SENDING
 from borne.core.scope import ADMINS
 from borne.portal import restart_view
 from borne.portal.charger_counts import Overview, overview
+from borne.portal.charger_row import model_name, state_of
+from borne.portal.forms import number_of
 from borne.portal.frame import Page
 from borne.portal.language import N_, Language, translations
 from borne.portal.reasons import many_text
@@ -119,7 +121,6 @@ class RowLook(msgspec.Struct, frozen=True):
     """What the table shows of a charger. `mark` changes when something worth a mark did."""
 
     row: Any
-    name: str
     model: str
     status: Look
     restart: Look | None
@@ -139,20 +140,11 @@ def view_of(page: Page) -> View:
         q=" ".join(asked.get("q", "").replace("\0", "").split())[:QUERY_BOUND],
         status=status if status in STATUSES else None,
         attention=asked.get("attention") == "1",
-        location_id=_number(location),
+        location_id=number_of(location),
         sort=cast(Sort, sort.lstrip("-")) if sort.lstrip("-") in SORTS else "name",
         descending=sort.startswith("-") and sort[1:] in SORTS,
-        page=min(max(_number(number) or 1, 1), MAX_PAGE),
+        page=min(max(number_of(number) or 1, 1), MAX_PAGE),
     )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-def name_of(row: Any) -> str:
-    """What a charger is called: its name, else its serial, else its identity."""
-    return row.name or row.serial or row.identity or f"#{row.id}"
 
 
 # ---- what templates get ------------------------------------------------------------------------------------------
@@ -160,13 +152,12 @@ def name_of(row: Any) -> str:
 
 def row_look(page: Page, row: Any) -> RowLook:
     language = page.language
-    state = restart_view.decode_charger(row.state)
+    state = state_of(row)
     restart = restart_look(row, language)
     since_ms = state.link_opened_ms if row.online else row.last_seen_ms or state.link_lost_ms or None
     return RowLook(
         row=row,
-        name=name_of(row),
-        model=restart_view.model_name(row),
+        model=model_name(row),
         status=status_look(row.status, language),
         restart=restart,
         restart_at_ms=row.restart_ended_ms,
@@ -293,7 +284,7 @@ async def live_tiles(page: Page) -> Response[str]:
 @get("/chargers/rows", may="member")
 async def live_rows(page: Page, ids: FromQuery[str] = "") -> Response[str]:
     """The rows of chargers that changed, each to be put in its place. One that is gone, or out of reach, is left out."""
-    wanted = [number for word in ids.split(",")[:ROWS_AT_ONCE] if (number := _number(word)) is not None]
+    wanted = [number for word in ids.split(",")[:ROWS_AT_ONCE] if (number := number_of(word)) is not None]
     found: Sequence[Any] = await charger_list.rows(page.services.db, page.scope, wanted)
     looks = [row_look(page, row) for row in found]
     gone = sorted(set(wanted) - {row.id for row in found})

@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from borne.core.models import model_of
 from borne.engine.onboarding import charger_url
-from borne.portal.chargers import name_of
 from borne.portal.frame import Page
 
 
@@ -20,7 +19,7 @@ def credentials(page: Page, row: Any, password: str) -> dict[str, Any]:
     url = charger_url(gateway_url, row.identity)
     return {
         "row": row,
-        "name": name_of(row),
+        "name": row.name,
         "password": password,
         "url": url,
         "base_url": gateway_url.rstrip("/") + "/",

@@ -28,6 +28,11 @@ def text_of(form: dict[str, Any], name: str, bound: int = 200) -> str:
     return " ".join(_value(form, name).split())[:bound]
 
 
+def number_of(text: str, digits: int = 18) -> int | None:
+    """A whole number of at most so many digits, so that it fits the database; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
 def values_of(form: dict[str, Any], name: str, bound: int = 10_000) -> list[str]:
     """All values of a field that may be sent several times (ticked boxes)."""
     value = form.get(name, [])

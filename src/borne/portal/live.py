@@ -24,6 +24,7 @@ from litestar.response import Stream
 from borne.bus.port import Bus, Hint
 from borne.core.scope import Scope
 from borne.portal.access import Access, access_of
+from borne.portal.forms import number_of
 from borne.portal.frame import AnyRequest, Page
 from borne.portal.security import login_cookie_name
 from borne.store import batch_list, charger_list, restarts
@@ -188,8 +189,8 @@ def parsed(asked: str) -> dict[Noun | Literal["chargers"], list[int]]:
         noun, _, number = word.partition(":")
         if word == LIST:
             found["chargers"] = []
-        elif noun in NOUNS and number.isascii() and number.isdigit() and len(number) < 19:
-            found.setdefault(noun, []).append(int(number))
+        elif noun in NOUNS and (one := number_of(number)) is not None:
+            found.setdefault(noun, []).append(one)
         else:
             raise ClientException(f"no topic {word[:40]}")
     return found
@@ -277,7 +278,8 @@ async def live(page: Page, topics: FromQuery[str] = "", since: FromQuery[int | N
     streams.check_room(scope.person_id)
     stream = LiveStream(scope, await allowed(page.services.db, scope, parsed(topics)))
     last_id = request.headers.get("last-event-id", "")
-    since_ms = int(last_id) if last_id.isascii() and last_id.isdigit() and len(last_id) < 19 else since
+    heard_ms = number_of(last_id)
+    since_ms = heard_ms if heard_ms is not None else since
     login = _Login(access_of(request), request.cookies.get(login_cookie_name(page.services.settings)), scope)
     return Stream(
         told(streams, stream, login, since_ms),

@@ -18,7 +18,8 @@ from borne.core.scope import Scope
 from borne.engine.restarts import NewRestart, When
 from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view as view
-from borne.portal.forms import Form, text_of
+from borne.portal.charger_row import row_of
+from borne.portal.forms import Form, number_of, text_of
 from borne.portal.frame import Page
 from borne.portal.reasons import reason_text, reason_texts
 from borne.portal.restart_story import pending
@@ -113,10 +114,7 @@ def _accepted(page: Page, charger_id: int, name: str, *, existing: bool) -> Resp
 async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
     """The charger's row and what the modal says of it. Raises NotFoundException out of reach."""
     db, scope = page.services.db, page.scope
-    found = await charger_list.rows(db, scope, [charger_id])
-    if not found:
-        raise NotFoundException
-    row = found[0]
+    row = await row_of(page, charger_id)
     zone = await organisations.time_zone_of(db, row.location_id)
     usual = await usual_restart(db, scope.organisation_id, row.model)
     sessions = (await rooms.count_open_sessions(db, [charger_id])).get(charger_id, 0)
@@ -154,7 +152,7 @@ def _entered(form: dict[str, Any]) -> view.Entered:
         at=text_of(form, "at"),
         why=text_of(form, "why", WHY_BOUND),
         kind=kind if kind in ("soft", "hard") else "",
-        evse=int(evse) if evse.isascii() and evse.isdigit() and len(evse) < 5 else None,
+        evse=number_of(evse, 4),
         posted=True,
     )
 
@@ -183,10 +181,8 @@ def _when(entered: view.Entered, zone: str, now_ms: int) -> tuple[When | None, s
 @get("/chargers/{charger_id:int}/restart/icon", may="member")
 async def icon(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The icon alone, drawn anew when its charger changed."""
-    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
-    if not found:
-        raise NotFoundException
-    return page.part("restart/icon.html", restart_icon=view.restart_icon(page.scope, found[0], page.language))
+    row = await row_of(page, charger_id)
+    return page.part("restart/icon.html", restart_icon=view.restart_icon(page.scope, row, page.language))
 
 
 @get("/restarts/{restart_id:int}/panel", may="member")

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from borne.core.access import ChargerFacts, administers, may_restart
-from borne.core.charger import ChargerState
+from borne.core.access import administers, may_restart
 from borne.core.models import model_of
 from borne.core.restart_state import BEFORE_SENDING, UNDER_WAY, RestartState
 from borne.core.scope import Scope
 from borne.engine.restarts import Usual
+from borne.portal.charger_row import facts_of, model_name, state_of
 from borne.portal.formats import Formats
 from borne.portal.language import Language, translations
 from borne.portal.reasons import reason_texts
@@ -122,30 +122,6 @@ def decode_restart(text: str) -> RestartState:
     return msgspec.json.decode(text, type=RestartState)
 
 
-def decode_charger(text: str) -> ChargerState:
-    """The machine's state; a charger that nobody has ever heard of has an empty one."""
-    return msgspec.json.decode(text or "{}", type=ChargerState)
-
-
-def facts_of(row: Any) -> ChargerFacts:
-    """What the rules ask of a charger, from a row of `store.charger_list`."""
-    return ChargerFacts(
-        organisation_id=row.organisation_id,
-        location_id=row.location_id,
-        charger_id=row.id,
-        restarts=model_of(row.model).restarts,
-        status=row.status,
-        online=bool(row.online),
-        disabled=bool(row.disabled),
-    )
-
-
-def model_name(row: Any) -> str:
-    """The catalogue's name, or what was typed in for a charger outside it."""
-    typed = f"{getattr(row, 'vendor', '')} {getattr(row, 'model_name', '')}".strip()
-    return typed if row.model == "other" and typed else model_of(row.model).name
-
-
 def restart_icon(scope: Scope, row: Any, language: Language) -> RestartIcon:
     """The icon of a charger for this person: green, grey with its reasons, or turning."""
     _ = translations(language).gettext
@@ -180,7 +156,7 @@ def ask(
 ) -> Ask:
     """The question about one charger, or why it cannot be asked."""
     words = translations(language)
-    charger = decode_charger(row.state)
+    charger = state_of(row)
     model = model_of(row.model)
     count = open_sessions or int(charger.shows_charging)
     running = words.ngettext("A session runs on this charger.", "%(n)s sessions run on this charger.", count)

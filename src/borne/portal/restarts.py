@@ -22,7 +22,9 @@ from borne.core.scope import Scope
 from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view as view
 from borne.portal.batches import PHASES
+from borne.portal.charger_row import row_of
 from borne.portal.formats import iso
+from borne.portal.forms import number_of
 from borne.portal.frame import Page
 from borne.portal.verdicts import verdict_word
 from borne.store import batch_list, charger_list, organisations, restart_list
@@ -47,10 +49,7 @@ async def restarts(page: Page) -> Response[str]:
 @get("/chargers/{charger_id:int}/restarts", may="member")
 async def charger_restarts(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The restarts of one charger."""
-    found = await charger_list.rows(page.services.db, page.scope, [charger_id])
-    if not found:
-        raise NotFoundException
-    return await _history(page, found[0])
+    return await _history(page, await row_of(page, charger_id))
 
 
 @get("/restarts/rows/{columns:str}", may="member")
@@ -58,11 +57,8 @@ async def rows(page: Page, columns: FromPath[str]) -> Response[str]:
     """Rows that changed, each to be put into its place: those of the query's `ids`, with the columns of their table."""
     if columns not in COLUMNS:
         raise NotFoundException
-    ids = [
-        int(one)
-        for one in page.request.query_params.get("ids", "").split(",")
-        if one.isascii() and one.isdigit() and len(one) <= 18
-    ]
+    asked = page.request.query_params.get("ids", "").split(",")
+    ids = [one for word in asked if (one := number_of(word)) is not None]
     found = await restart_list.rows(page.services.db, page.scope, ids[:PAGE_ROWS])
     entries = [view.entry(row, page.language, page.formats) for row in found]
     address = f"/restarts/rows/{columns}"
@@ -134,8 +130,7 @@ async def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
 
 
 def _number(page: Page, name: str) -> int | None:
-    text = page.request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return number_of(page.request.query_params.get(name, ""))
 
 
 def _midnight_ms(page: Page, name: str, days: int, zone: str) -> int | None:

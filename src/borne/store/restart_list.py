@@ -80,7 +80,6 @@ def rows_in(scope: Scope) -> Select[Any]:
             restarts.c.duration_ms,
             # A charger that went to another organisation keeps its history here, but no longer says its name.
             case((chargers.c.organisation_id == scope.organisation_id, chargers.c.name)).label("charger_name"),
-            case((chargers.c.organisation_id == scope.organisation_id, chargers.c.serial)).label("charger_serial"),
             locations.c.name.label("location_name"),
             locations.c.time_zone,
         )
