@@ -275,3 +275,45 @@ def test_the_whole_timeline_stays():
     kinds = [told["kind"] for told in tale.state["steps"]]
     assert kinds == ["requested", "sent", "answered", "left", "back", "booted", "verdict", "ready"]
     assert all(told["at_ms"] > 0 for told in json.loads(json.dumps(tale.state["steps"])))
+
+
+# ---- what seeds have found, told plainly -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["1.6", "2.0.1"])
+def test_a_boot_on_the_same_socket_that_counts_its_ids_anew_is_a_boot(protocol):
+    """Same link, same message id, same words as the first boot: an answer from memory would hide the restart."""
+    plan = charger("simulator-c-soft", protocol, message_ids="counter", boot_reason="PowerUp")
+    tale = play(plan, steps=(step(CLICK_S, "click", kind="hard"),))
+    assert tale.verdict == ("succeeded", "booted_same_link")
+
+
+def test_a_clock_set_back_while_borne_is_away_makes_no_deadline_endless():
+    steps = (
+        step(CLICK_S, "click"),
+        step(CLICK_S + 5, "stop", down_s=20.0),
+        step(CLICK_S + 15, "clock_step", by_s=-3600.0),
+    )
+    tale = play(charger("accepts-does-nothing"), steps=steps)
+    assert tale.verdict == DOWN
+    assert tale.took_s < 240
+
+
+def test_a_clock_set_back_makes_no_dead_charger_look_as_if_it_had_just_spoken():
+    steps = (step(CLICK_S, "click"), step(CLICK_S + 5, "clock_step", by_s=-3600.0))
+    assert play(charger("dead-behind-proxy"), steps=steps).verdict == ("unknown", "no_sign")
+
+
+def test_a_charger_that_leaves_in_the_session_that_held_its_restart_up_shall_be_back_in_time():
+    plan = charger("simulator-d-unsupervised", "2.0.1", habits=CHARGES, waits_for_session="never")
+    tale = play(plan, steps=(step(CLICK_S, "click", kind="soft"),))
+    assert tale.verdict == ("failed", "did_not_come_back")
+    assert tale.took_s < 240
+
+
+def test_an_evse_that_waits_for_its_session_is_not_back_before_it_has_gone():
+    """It shows Unavailable before it answers Scheduled, and Occupied when the session ends."""
+    plan = charger("simulator-e", "2.0.1", habits=CHARGES, waits_for_session="on_idle")
+    tale = play(plan, steps=(step(CLICK_S, "click", kind="soft", evse=1),))
+    assert tale.verdict == ("succeeded", "evse_back")
+    assert tale.took_s > 140

@@ -27,7 +27,7 @@ async def begin(engine: Engine) -> int:
     if now_ms < down_from_ms:
         log.warning("the system's clock was set back while Borne was away; deadlines move with it")
         await step_clock(engine, now_ms - down_from_ms)
-        down_from_ms = now_ms
+        down_from_ms = now_ms - 1  # for how long, nobody knows
     after_id, count = 0, 0
     while ids := await store.unsettled_chargers(engine.db, after_id):
         facts = [ServerReturned(charger_id=c, at_ms=now_ms, down_from_ms=down_from_ms) for c in ids]
