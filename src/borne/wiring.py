@@ -39,6 +39,7 @@ from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.signs import flush_signs
 from borne.portal.app import create_app
+from borne.portal.connection import Connection
 from borne.portal.live import close_streams
 from borne.portal.services import PortalSettings, Services
 from borne.settings import Settings, SettingsError
@@ -49,6 +50,7 @@ from borne.store.keys import key_from
 from borne.store.lock import server_lock
 
 SHUTDOWN_S = 5
+BROWSERS_MOST = 8_000  # connections of the portal; more are told 503, so that chargers keep room
 KEEP_ALIVE_S = (
     75  # longer than a page is quiet: a connection that ends just when a browser uses it again is a failed request
 )
@@ -199,6 +201,7 @@ class Server:
         config = uvicorn.Config(
             app,
             lifespan="on",
+            http=Connection,
             ws="none",
             log_config=None,
             access_log=False,
@@ -206,6 +209,7 @@ class Server:
             proxy_headers=False,  # the portal reads X-Forwarded-For itself, from trusted proxies only
             timeout_graceful_shutdown=SHUTDOWN_S,
             timeout_keep_alive=KEEP_ALIVE_S,
+            limit_concurrency=BROWSERS_MOST,
             ssl_certfile=portal.tls_certificate or None,
             ssl_keyfile=portal.tls_key or None,
         )
@@ -318,10 +322,18 @@ def _taken(name: str, host: str, port: int, error: OSError) -> SettingsError:
 
 
 def run_loop(main: Any) -> None:
-    """Run a coroutine on the fastest loop there is."""
+    """Run a coroutine on the fastest loop there is, with as many open files as the system allows: each link is one."""
     if sys.platform == "win32":
         asyncio.run(main)
         return
+    import resource
+
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (most, 65_536, 10_240):  # some systems allow less than they say
+        if wanted > now or wanted == resource.RLIM_INFINITY:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+                break
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
