@@ -69,6 +69,13 @@ def test_the_hash_follows_the_content(tmp_path: Path) -> None:
         before.address("b.js")
 
 
+async def test_a_page_is_never_compressed_beside_its_token(tmp_path: Path) -> None:
+    async with running_portal(tmp_path) as portal, portal.client() as browser:
+        answer = await browser.get("/setup", headers={"accept-encoding": "gzip, br"})
+        assert "_csrf_token" in answer.text
+        assert "content-encoding" not in answer.headers
+
+
 def test_what_is_compressed_is_the_same() -> None:
     asset = Assets().get("css/base.css")
     assert asset is not None
