@@ -157,3 +157,19 @@ async def test_attempts_of_another_charger_are_not_told_however_alike(site: Site
     shown = (await camille.get(f"/chargers/{mine}/waiting?since=0")).text
     assert "198.51.100.77" not in shown
     assert "198.51.100.78" in shown
+
+
+async def test_addresses_are_for_admins(site: Site, camille: httpx.AsyncClient) -> None:
+    """Where a charger dialled from, or somebody in its name, is no business of its users."""
+    charger_id = await site.online_charger()
+    storm = Noted(
+        charger_id=charger_id, at_ms=site.now_ms, epoch=1, kind="link_storm", details={"address": "198.51.100.77"}
+    )
+    await site.engine.apply(storm)
+    await site.portal.add_person("uma@a.test", (site.organisation_id, "user"), charger_ids=(charger_id,))
+    async with site.portal.client() as uma:
+        await log_in(uma, "uma@a.test")
+        for path in ("", "/timeline", "/top"):
+            assert "198.51.100.77" not in (await uma.get(f"/chargers/{charger_id}{path}")).text, path
+            assert "10.0.0.9" not in (await uma.get(f"/chargers/{charger_id}{path}")).text, path
+    assert "198.51.100.77" in (await camille.get(f"/chargers/{charger_id}/timeline")).text
