@@ -16,7 +16,8 @@ from sqlalchemy import bindparam, func, select, text
 from borne.store import sqlite as store
 from borne.store.db import Broken, Busy, Corrupt, DiskFull, InDoubt, StoreError
 from borne.store.schema import readings
-from borne.store.sqlite import SqliteDatabase, Turn
+from borne.store.sqlite import SqliteDatabase
+from borne.store.turn import Turn
 from tests.support.policy import unavailable
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ Energy.Active.Import.Register, its unit Wh. Other measurands without a unit have
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
@@ -73,31 +74,30 @@ _SCALES = _scales()
 
 def readings_v16(values: list[Any]) -> tuple[Reading, ...]:
     """MeterValue[] of 1.6: every value is a text."""
-    found: list[Reading] = []
-    for value in values:
-        if type(value) is not dict:
-            continue
-        device_ms = instant_ms(value.get("timestamp"))
-        for sample in items(value, "sampledValue"):
-            if type(sample) is dict:
-                signed = sample.get("format") == "SignedData"
-                found.append(_reading(sample, sample.get("unit"), 0, signed, device_ms))
-    return tuple(found)
+    return tuple(
+        _reading(sample, sample.get("unit"), 0, sample.get("format") == "SignedData", device_ms)
+        for device_ms, sample in _samples(values)
+    )
 
 
 def readings_v201(values: list[Any]) -> tuple[Reading, ...]:
     """MeterValueType[] of 2.0.1: every value is a number, with a unit and a multiplier (a power of ten) beside it."""
     found: list[Reading] = []
-    for value in values:
-        if type(value) is not dict:
-            continue
-        device_ms = instant_ms(value.get("timestamp"))
-        for sample in items(value, "sampledValue"):
-            if type(sample) is dict:
-                unit = mapping(sample, "unitOfMeasure")
-                power = integer(unit, "multiplier") or 0
-                found.append(_with_signature(_reading(sample, unit.get("unit"), power, False, device_ms), sample))
+    for device_ms, sample in _samples(values):
+        unit = mapping(sample, "unitOfMeasure")
+        power = integer(unit, "multiplier") or 0
+        found.append(_with_signature(_reading(sample, unit.get("unit"), power, False, device_ms), sample))
     return tuple(found)
+
+
+def _samples(values: list[Any]) -> Iterator[tuple[int | None, Payload]]:
+    """(device time, sample) of each sampled value, in the order of the message."""
+    for value in values:
+        if type(value) is dict:
+            device_ms = instant_ms(value.get("timestamp"))
+            for sample in items(value, "sampledValue"):
+                if type(sample) is dict:
+                    yield device_ms, sample
 
 
 def _reading(sample: Payload, unit: Any, power: int, signed: bool, device_ms: int | None) -> Reading:

@@ -28,7 +28,7 @@ from borne.store.db import (
     Transaction,
     Values,
 )
-from borne.store.statements import Statements
+from borne.store.statements import Statements, listed
 
 READERS = 6
 WRITERS = 4
@@ -209,7 +209,7 @@ class PostgresTransaction(Transaction):
     ) -> int:
         if not rows:
             return 0
-        sql = self._database.statements.text(_insert_new if keep else _upsert, table, keys, columns)
+        sql = self._database.statements.upsert(_insert, table, keys, columns, keep)
         return await self._execute(sql, *zip(*rows, strict=True))
 
     async def _execute(self, sql: str, *arguments: Any) -> int:
@@ -329,13 +329,13 @@ def _number(text: str) -> int | float:
 
 
 def _insert(table: Table, columns: Columns) -> str:
-    return f"INSERT INTO {table.name} ({_list(columns)}) SELECT * FROM unnest({_arrays(table, columns)})"
+    return f"INSERT INTO {table.name} ({listed(columns)}) SELECT * FROM unnest({_arrays(table, columns)})"
 
 
 def _insert_ids(table: Table, columns: Columns) -> str:
-    numbered = f"unnest({_arrays(table, columns)}) WITH ORDINALITY AS v({_list((*columns, 'ordinal__'))})"
-    source = f"SELECT {_list(columns)} FROM {numbered} ORDER BY ordinal__"
-    return f"INSERT INTO {table.name} ({_list(columns)}) {source} RETURNING id"
+    numbered = f"unnest({_arrays(table, columns)}) WITH ORDINALITY AS v({listed((*columns, 'ordinal__'))})"
+    source = f"SELECT {listed(columns)} FROM {numbered} ORDER BY ordinal__"
+    return f"INSERT INTO {table.name} ({listed(columns)}) {source} RETURNING id"
 
 
 def _update(table: Table, keys: Columns, columns: Columns) -> str:
@@ -347,15 +347,6 @@ def _update(table: Table, keys: Columns, columns: Columns) -> str:
     return f"UPDATE {table.name} AS t SET {given} FROM {source} WHERE {where}"
 
 
-def _upsert(table: Table, keys: Columns, columns: Columns) -> str:
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO UPDATE SET {changes}"
-
-
-def _insert_new(table: Table, keys: Columns, columns: Columns) -> str:
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO NOTHING"
-
-
 def _arrays(table: Table, columns: Columns) -> str:
     return ", ".join(f"${index}::{_kind(table, name)}[]" for index, name in enumerate(columns, start=1))
 
@@ -365,7 +356,3 @@ def _kind(table: Table, column: str) -> str:
     if isinstance(kind, Text):
         return "text"
     return "bytea" if isinstance(kind, LargeBinary) else "bigint"
-
-
-def _list(columns: Columns) -> str:
-    return ", ".join(f'"{name}"' for name in columns)

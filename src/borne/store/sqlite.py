@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,8 +33,9 @@ from borne.store.db import (
     Transaction,
     Values,
 )
-from borne.store.statements import Statements
+from borne.store.statements import Statements, listed
 from borne.store.threads import Threads
+from borne.store.turn import Turn
 
 READERS = 3
 BUSY_PATIENCE_S = 5.0
@@ -246,7 +246,7 @@ class SqliteTransaction(Transaction):
     async def upsert_many(
         self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values], *, keep: bool = False
     ) -> int:
-        sql = self._database.statements.text(_insert_new if keep else _upsert, table, keys, columns)
+        sql = self._database.statements.upsert(_insert, table, keys, columns, keep)
         return self._execute_many(sql, rows)
 
     def _execute(self, sql: str, arguments: Values) -> sqlite3.Cursor:
@@ -275,39 +275,6 @@ class SqliteTransaction(Transaction):
                 self._database.broken = self._failed
             return self._failed
         return error
-
-
-class Turn:
-    """Whose turn it is to write: first come, first served, but the urgent before the others."""
-
-    __slots__ = ("_taken", "_urgent", "_waiting")
-
-    def __init__(self) -> None:
-        self._taken = False
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def take(self, urgent: bool) -> None:
-        if not self._taken:
-            self._taken = True
-            return
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._waiting).append(mine)
-        try:
-            await mine
-        except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
-                self.give_back()  # it was ours already
-            raise
-
-    def give_back(self) -> None:
-        for queue in (self._urgent, self._waiting):
-            while queue:
-                following = queue.popleft()
-                if not following.done():
-                    following.set_result(None)
-                    return
-        self._taken = False
 
 
 # What sqlite3 raises: its own errors, and those of values that it cannot bind.
@@ -384,23 +351,10 @@ def make_private(path: Path) -> None:
 
 def _insert(table: Table, columns: Columns) -> str:
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table.name} ({_list(columns)}) VALUES ({marks})"
+    return f"INSERT INTO {table.name} ({listed(columns)}) VALUES ({marks})"
 
 
 def _update(table: Table, keys: Columns, columns: Columns) -> str:
     given = ", ".join(f'"{name}"=?{number}' for number, name in enumerate(columns, start=len(keys) + 1))
     where = " AND ".join(f'"{name}"=?{number}' for number, name in enumerate(keys, start=1))
     return f"UPDATE {table.name} SET {given} WHERE {where}"
-
-
-def _upsert(table: Table, keys: Columns, columns: Columns) -> str:
-    changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO UPDATE SET {changes}"
-
-
-def _insert_new(table: Table, keys: Columns, columns: Columns) -> str:
-    return f"{_insert(table, (*keys, *columns))} ON CONFLICT ({_list(keys)}) DO NOTHING"
-
-
-def _list(columns: Columns) -> str:
-    return ", ".join(f'"{name}"' for name in columns)

@@ -99,6 +99,19 @@ class Statements:
             text = self._texts[key] = make(table, *columns)
         return text
 
+    def upsert(
+        self, insert: Callable[..., str], table: Table, keys: tuple[str, ...], columns: tuple[str, ...], keep: bool
+    ) -> str:
+        """Return `insert`'s text for keys and columns, and what happens where the keys exist: the same on both databases."""
+        text = self.text(insert, table, (*keys, *columns))
+        changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
+        return f"{text} ON CONFLICT ({listed(keys)}) DO {'NOTHING' if keep else f'UPDATE SET {changes}'}"
+
+
+def listed(columns: Iterable[str]) -> str:
+    """Column names as a list of SQL."""
+    return ", ".join(f'"{name}"' for name in columns)
+
 
 def _padded(values: Iterable[Any]) -> list[Any]:
     """Repeat the last value up to a power of two, so that a driver meets some dozen texts of a statement, not thousands."""
