@@ -72,7 +72,7 @@ def test_connecting_and_leaving_show_in_list_and_tiles(browse, yard, add, new_or
     expect(page.locator("#tile-ready b")).to_have_text("0")
 
 
-def test_two_tabs_share_one_stream_and_both_are_live(browse, relay, charger):
+def test_two_tabs_share_one_stream_and_both_are_live(relay, browse, charger):
     context = browse.context(SAM, base_url=relay.url)
     one, two = context.new_page(), context.new_page()
     one.goto(f"/chargers?q={charger.name}")
@@ -86,7 +86,7 @@ def test_two_tabs_share_one_stream_and_both_are_live(browse, relay, charger):
     assert relay.open_streams == 1
 
 
-def test_hidden_tabs_have_no_stream_and_catch_up(browse, relay, charger):
+def test_hidden_tabs_have_no_stream_and_catch_up(relay, browse, charger):
     page = browse.context(SAM, base_url=relay.url).new_page()
     page.goto(f"/chargers/{charger.id}")
     wait_until(lambda: relay.open_streams == 1, "a stream")
@@ -100,7 +100,7 @@ def test_hidden_tabs_have_no_stream_and_catch_up(browse, relay, charger):
     wait_until(lambda: relay.open_streams == 1, "the stream again")
 
 
-def test_stream_ends_with_the_last_tab(browse, relay, charger):
+def test_stream_ends_with_the_last_tab(relay, browse, charger):
     context = browse.context(SAM, base_url=relay.url)
     one, two = context.new_page(), context.new_page()
     for page in (one, two):
@@ -113,7 +113,7 @@ def test_stream_ends_with_the_last_tab(browse, relay, charger):
     wait_until(lambda: relay.open_streams == 0, "no stream without a tab")
 
 
-def test_broken_network_says_so_and_nothing_is_missed(browse, relay, charger):
+def test_broken_network_says_so_and_nothing_is_missed(relay, browse, charger):
     browse.watch.expect("net::", "ERR_", "Failed to fetch")
     context = browse.context(SAM, base_url=relay.url)
     page = context.new_page()
