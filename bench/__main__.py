@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench import report, subjects
@@ -60,13 +60,17 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", default=[], choices=names, help="a load or a subject; may be repeated"
     )
+    parser.add_argument("--rounds", type=int, help="how often everything is measured in turn (3)")
+    parser.add_argument("--seconds", type=float, help="how long each load lasts (10)")
     parser.add_argument("--json", type=Path, help="write all figures to this file too")
     arguments = parser.parse_args()
     if (os.cpu_count() or 1) < 2:
         parser.error("the server and the load generator need a core each")
     tempfile.tempdir = scratch_folder()
     os.sched_setaffinity(0, {GENERATOR_CORE})
-    figures = run(QUICK if arguments.quick else Plan(), arguments.only)
+    plan = QUICK if arguments.quick else Plan()
+    plan = replace(plan, rounds=arguments.rounds or plan.rounds, seconds=arguments.seconds or plan.seconds)
+    figures = run(plan, arguments.only)
     table = report.table(figures)
     print("\n" + table)
     if arguments.json:
