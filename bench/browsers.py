@@ -10,12 +10,12 @@ import re
 import subprocess
 import sys
 from types import TracebackType
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from bench.portal import Browser
 from bench.stage import Running
 
-STREAM = re.compile(r'(?:hx-sse:connect|sse-connect|data-stream)="([^"]+)"')
+TOPIC = re.compile(r'data-live="([^"]+)"')
 PAGE = "/chargers"
 FRAGMENT = "charger-list"
 
@@ -103,11 +103,12 @@ async def watch_all(base_url: str, email: str, password: str, count: int) -> int
     """Open `count` browsers, watch until the standard input says something; gives the number of fragments fetched."""
     person = Browser(base_url)
     person.log_in(email, password)
-    found = STREAM.search(person.get(PAGE))
-    if not found:
-        raise RuntimeError("the Chargers page names no event stream")
+    topics = sorted(set(TOPIC.findall(person.get(PAGE))))
+    if not topics:
+        raise RuntimeError("the Chargers page names nothing to watch")
+    stream = "/live?" + urlencode({"topics": ",".join(topics)})
     cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-    watchers = [Watcher(base_url, cookie, found[1].replace("&amp;", "&")) for _ in range(count)]
+    watchers = [Watcher(base_url, cookie, stream) for _ in range(count)]
     opened = [asyncio.Event() for _ in watchers]
     tasks = [asyncio.create_task(w.watch(event)) for w, event in zip(watchers, opened, strict=True)]
     tasks += [asyncio.create_task(w.refetch()) for w in watchers]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import secrets
@@ -55,6 +56,7 @@ KEEP_ALIVE_S = (
     75  # longer than a page is quiet: a connection that ends just when a browser uses it again is a failed request
 )
 BACKLOG = 4096
+GC_THRESHOLD = 50_000  # a commit group holds some thousand objects for a moment: looking for cycles in them is in vain
 
 
 class Server:
@@ -335,6 +337,9 @@ def run_loop(main: Any) -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
                 break
     import uvloop
+
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

@@ -70,14 +70,18 @@ def _scales() -> dict[tuple[str, str], tuple[str, int]]:
 
 
 _SCALES = _scales()
+PLAIN_LENGTH = 12  # a text this short, shifted by at most PLAIN_SHIFT, fits 64 bits
+PLAIN_SHIFT = 6
+_TENS = tuple(10**power for power in range(PLAIN_LENGTH + 1))
 
 
 def readings_v16(values: list[Any]) -> tuple[Reading, ...]:
     """MeterValue[] of 1.6: every value is a text."""
-    return tuple(
-        _reading(sample, sample.get("unit"), 0, sample.get("format") == "SignedData", device_ms)
-        for device_ms, sample in _samples(values)
-    )
+    found: list[Reading] = []
+    for device_ms, sample in _samples(values):
+        signed = sample.get("format") == "SignedData"
+        found.append(_reading(sample, sample.get("unit"), 0, signed, device_ms))
+    return tuple(found)
 
 
 def readings_v201(values: list[Any]) -> tuple[Reading, ...]:
@@ -137,9 +141,12 @@ def _unscaled(raw: Any, measurand: Any, unit: str, signed: bool) -> tuple[int | 
 
 def _scaled(raw: Any, power: int) -> tuple[int | None, bool]:
     """The value times ten to the `power` as an integer, and whether that is exactly what the charger said."""
-    if type(raw) is str and power >= 0 and len(raw) <= 12 and raw.isdecimal() and raw.isascii() and power <= 6:
-        value = int(raw) * 10**power
-        return (value, True) if value <= MAX_VALUE else (None, False)
+    if type(raw) is str and len(raw) <= PLAIN_LENGTH and raw.isascii():  # the usual case, in plain integers
+        whole, point, fraction = raw.partition(".")
+        if whole.isdecimal() and (fraction.isdecimal() or not point):
+            shift = power - len(fraction)
+            if -PLAIN_LENGTH <= shift <= PLAIN_SHIFT:
+                return _shifted(int(whole + fraction), shift)
     number = _decimal(raw)
     if number is None or not -40 <= power <= 40 or number.adjusted() + power > 18:
         return None, False
@@ -148,6 +155,17 @@ def _scaled(raw: Any, power: int) -> tuple[int | None, bool]:
     if not -MAX_VALUE <= value <= MAX_VALUE:
         return None, False
     return value, scaled == value
+
+
+def _shifted(digits: int, shift: int) -> tuple[int, bool]:
+    """`digits` times ten to the `shift`, a half to the even neighbour, and whether that is exact."""
+    if shift >= 0:
+        return digits * _TENS[shift], True
+    unit = _TENS[-shift]
+    value, rest = divmod(digits, unit)
+    if 2 * rest > unit or (2 * rest == unit and value & 1):
+        value += 1
+    return value, rest == 0
 
 
 def _decimal(raw: Any) -> Decimal | None:

@@ -117,7 +117,7 @@ async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
     row = await row_of(page, charger_id)
     zone = await organisations.time_zone_of(db, row.location_id)
     usual = await usual_restart(db, scope.organisation_id, row.model)
-    sessions = (await rooms.count_open_sessions(db, [charger_id])).get(charger_id, 0)
+    sessions = await rooms.open_sessions_of(db, charger_id)
     now_ms = page.services.clock.now_ms()
     question = view.ask(scope, row, zone, usual, sessions, page.language, page.formats, now_ms)
     if row.restart_phase in view.WAITING_PHASES and row.restart_id is not None:

@@ -57,6 +57,10 @@ _open_sessions = (
     .group_by(sessions.c.charger_id)
 )
 
+_open_sessions_of = select(func.count()).where(
+    sessions.c.charger_id == bindparam("charger_id"), sessions.c.ended_ms.is_(None)
+)
+
 _due = (
     select(restarts.c.charger_id)
     .where(restarts.c.wake_at_ms <= bindparam("now_ms"))
@@ -115,6 +119,11 @@ async def count_open_sessions(db: Reader, ids: Sequence[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in await db.all(_open_sessions, {"ids": list(ids)})}
 
 
+async def open_sessions_of(db: Reader, charger_id: int) -> int:
+    """How many sessions of one charger are open."""
+    return int(await db.value(_open_sessions_of, {"charger_id": charger_id}, fast=True))
+
+
 async def save_chargers(
     tx: Transaction, rows: Sequence[Sequence[object]], listed_rows: Sequence[Sequence[object]]
 ) -> int:
@@ -152,7 +161,8 @@ async def watched_chargers(db: Reader, after_id: int) -> list[int]:
 
 async def last_durations_ms(db: Reader, organisation_id: int, model: str) -> list[int]:
     """How long the model's last 50 successful restarts took here."""
-    return [row[0] for row in await db.all(_durations, {"organisation_id": organisation_id, "model": model})]
+    found = await db.all(_durations, {"organisation_id": organisation_id, "model": model}, fast=True)
+    return [row[0] for row in found]
 
 
 async def location_of(db: Reader, location_id: int) -> Row | None:
