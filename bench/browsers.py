@@ -17,7 +17,6 @@ from bench.stage import Running
 
 TOPIC = re.compile(r'data-live="([^"]+)"')
 PAGE = "/chargers"
-FRAGMENT = "charger-list"
 
 
 class Browsers:
@@ -50,6 +49,7 @@ class Watcher:
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         self.cookie, self.stream_path = cookie, stream_path
         self.wanted = asyncio.Event()
+        self.changed: set[str] = set()
         self.fetched = 0
 
     def head(self, path: str, accept: str, more: str = "") -> bytes:
@@ -68,20 +68,29 @@ class Watcher:
         opened.set()
         while line := await reader.readline():
             if line.startswith(b"data:"):
+                self.changed.update(line[5:].decode().split())
                 self.wanted.set()
         raise RuntimeError("the event stream ended")
 
     async def refetch(self) -> None:
-        """Fetch the fragment after an event, one at a time, at most once a second as the page does."""
+        """Fetch the rows and the counts that an event names, one at a time, at most once a second as the page does."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
-        more = f"HX-Request: true\r\nHX-Target: {FRAGMENT}\r\n"
         while True:
             await self.wanted.wait()
             self.wanted.clear()
-            writer.write(self.head(PAGE, "text/html", more))
-            await read_response(reader)
-            self.fetched += 1
+            changed, self.changed = self.changed, set()
+            for path in fragments(changed):
+                writer.write(self.head(path, "text/html", "HX-Request: true\r\n"))
+                await read_response(reader)
+                self.fetched += 1
             await asyncio.sleep(1)
+
+
+def fragments(changed: set[str]) -> list[str]:
+    """What the Chargers page fetches after these topics changed."""
+    ids = [topic.partition(":")[2] for topic in changed if topic.startswith("charger:")]
+    rows = [f"{PAGE}/rows?ids={','.join(ids)}"] if ids else []
+    return rows + ([f"{PAGE}/tiles"] if "chargers" in changed else [])
 
 
 async def read_response(reader: asyncio.StreamReader) -> bytes:
