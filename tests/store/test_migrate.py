@@ -14,11 +14,18 @@ from borne.store.migrate import TooNewError, known_revisions, migrate
 
 pytestmark = pytest.mark.anyio
 
-SQLITE_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL"
+# Columns may have been added after others: their order is not part of what they are.
+SQLITE_TABLES = """
+    SELECT 'column', m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk,
+        instr(m.sql, 'AUTOINCREMENT') > 0, instr(m.sql, 'WITHOUT ROWID') > 0
+    FROM sqlite_schema m, pragma_table_xinfo(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'alembic%'
+    UNION ALL SELECT 'index', tbl_name, name, sql, 0, '', 0, 0, 0 FROM sqlite_schema
+    WHERE type = 'index' AND sql IS NOT NULL AND name NOT LIKE 'alembic%'
+"""
 POSTGRES_TABLES = """
-    SELECT 'column', table_name, column_name, ordinal_position, data_type, is_nullable, column_default, collation_name
+    SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, collation_name
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
-    UNION ALL SELECT 'index', tablename, indexname, 0, indexdef, '', '', '' FROM pg_indexes
+    UNION ALL SELECT 'index', tablename, indexname, indexdef, '', '', '' FROM pg_indexes
     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
 """
 

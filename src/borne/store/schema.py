@@ -57,6 +57,9 @@ organisations = Table(
     _text("name"),
     _text("plan"),  # a key of core.plans.PLANS
     _int("created_ms"),
+    _text("next_plan", null=True),  # a downgrade that was chosen
+    _int("next_plan_ms", null=True),  # and when it comes
+    _int("requires_second_factor", default="0"),
 )
 
 locations = Table(
@@ -69,6 +72,10 @@ locations = Table(
     _text("time_zone", default="UTC"),
     _int("accepts_unknown_tags", default="0"),
     _int("created_ms"),
+    _text("currency", default="EUR"),  # ISO 4217
+    _int("energy_cost_micros", null=True),  # millionths of the currency, a kWh
+    _int("supply_a", null=True),  # the main breaker, amperes a phase
+    _int("supply_phases", null=True),  # 1 or 3
     Index(None, "organisation_id", "name"),
 )
 
@@ -83,6 +90,12 @@ people = Table(
     _int("operates_installation", default="0"),
     _int("disabled", default="0"),
     _int("created_ms"),
+    _blob("totp_secret", null=True),  # encrypted (store.box)
+    _int("totp_step", null=True),  # the last time step a code was taken for: none is taken twice
+    _text("time_zone", null=True),  # of the quiet hours; None: UTC
+    _int("quiet_from_minute", null=True),  # minutes after midnight
+    _int("quiet_until_minute", null=True),
+    _int("erased_ms", null=True),
     Index("people_email_uq", "email", unique=True),
 )
 
@@ -92,6 +105,8 @@ memberships = Table(
     _int("person_id"),
     _int("organisation_id"),
     _text("role"),  # super-admin, admin, operator, user
+    _int("created_ms", default="0"),
+    _int("expires_ms", null=True),  # temporary access: over from then on
     PrimaryKeyConstraint("person_id", "organisation_id"),
     Index(None, "organisation_id", "role"),
 )
@@ -106,7 +121,33 @@ membership_locations = Table(
     PrimaryKeyConstraint("person_id", "organisation_id", "location_id"),
 )
 
-# The chargers a user may use and see.
+# A mail with a link that makes somebody a member, once.
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("email"),  # casefolded
+    _text("role"),
+    _text("location_ids", default="[]"),  # JSON
+    _int("access_group_id", null=True),
+    _text("tags", default="[]"),  # JSON: RFID numbers
+    _text("language", null=True),
+    _int("membership_expires_ms", null=True),
+    _blob("token_hash"),
+    _int("person_id", null=True),  # who invites
+    _text("person_name"),
+    _int("created_ms"),
+    _int("sent_ms"),
+    _int("expires_ms"),
+    _int("accepted_ms", null=True),
+    _int("revoked_ms", null=True),
+    Index("invitations_token_uq", "token_hash", unique=True),
+    Index(None, "organisation_id", "email"),
+    Index(None, "organisation_id", "id"),
+)
+
+# The chargers a user may use and see, one by one.
 assignments = Table(
     "assignments",
     metadata,
@@ -114,6 +155,37 @@ assignments = Table(
     _int("charger_id"),
     PrimaryKeyConstraint("person_id", "charger_id"),
     Index(None, "charger_id"),
+)
+
+# A named set of chargers that some users may use.
+access_groups = Table(
+    "access_groups",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _int("created_ms"),
+    Index("access_groups_name_uq", "organisation_id", "name", unique=True),
+)
+
+access_group_chargers = Table(
+    "access_group_chargers",
+    metadata,
+    _int("organisation_id"),
+    _int("access_group_id"),
+    _int("charger_id"),
+    PrimaryKeyConstraint("access_group_id", "charger_id"),
+    Index(None, "charger_id"),
+)
+
+access_group_people = Table(
+    "access_group_people",
+    metadata,
+    _int("organisation_id"),
+    _int("access_group_id"),
+    _int("person_id"),
+    PrimaryKeyConstraint("access_group_id", "person_id"),
+    Index(None, "person_id"),
 )
 
 tags = Table(
@@ -125,7 +197,10 @@ tags = Table(
     _int("person_id", null=True),
     _int("blocked", default="0"),
     _int("expires_ms", null=True),
+    _text("group_tag", null=True),  # parentIdTag, groupIdToken: tags that may end each other's sessions
+    _int("created_ms", default="0"),
     PrimaryKeyConstraint("organisation_id", "tag"),
+    Index(None, "person_id"),
 )
 
 # Browser sessions ("session" means a charging session in Borne).
@@ -140,9 +215,90 @@ logins = Table(
     _int("expires_ms"),
     _text("address", default=""),
     _text("agent", default=""),
+    _int("second_factor", default="0"),  # 1: it passed one
     PrimaryKeyConstraint("token_hash"),
     Index(None, "person_id"),
     Index(None, "expires_ms"),
+)
+
+# A login on its way: a password that was right, a challenge to a passkey, a visit to an identity provider.
+login_steps = Table(
+    "login_steps",
+    metadata,
+    _blob("token_hash"),
+    _text("kind"),
+    _int("person_id", null=True),
+    _text("payload", default="{}"),
+    _int("expires_ms"),
+    PrimaryKeyConstraint("token_hash"),
+    Index(None, "expires_ms"),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _blob("credential_id"),
+    _int("person_id"),
+    _blob("public_key"),
+    _int("sign_count"),
+    _text("name"),
+    _int("created_ms"),
+    _int("used_ms", null=True),
+    PrimaryKeyConstraint("credential_id"),
+    Index(None, "person_id"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _int("person_id"),
+    _blob("code_hash"),
+    _int("used_ms", null=True),
+    PrimaryKeyConstraint("person_id", "code_hash"),
+)
+
+# What programs sign in with: API tokens, and passwords of programs that know no token.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    _id(),
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("kind"),  # token, password
+    _text("name"),
+    _blob("token_hash"),
+    _text("scopes", default="[]"),  # JSON
+    _int("created_ms"),
+    _int("expires_ms", null=True),
+    _int("used_ms", null=True),
+    _text("used_address", default=""),
+    Index("api_tokens_hash_uq", "token_hash", unique=True),
+    Index(None, "person_id"),
+)
+
+identity_providers = Table(  # OpenID Connect, each for one organisation
+    "identity_providers",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _text("issuer"),
+    _text("client_id"),
+    _blob("client_secret", null=True),  # encrypted (store.box)
+    _int("disabled", default="0"),
+    _int("created_ms"),
+    Index(None, "organisation_id"),
+)
+
+identities = Table(  # whom an identity provider knows by which word
+    "identities",
+    metadata,
+    _int("provider_id"),
+    _text("subject"),
+    _int("person_id"),
+    _int("created_ms"),
+    PrimaryKeyConstraint("provider_id", "subject"),
+    Index(None, "person_id"),
 )
 
 password_resets = Table(
@@ -153,6 +309,114 @@ password_resets = Table(
     _int("expires_ms"),
     _int("used_ms", null=True),
     PrimaryKeyConstraint("token_hash"),
+)
+
+# ---- plans, audit, the installation's operator, notices --------------------------------------------------------------
+
+plan_changes = Table(
+    "plan_changes",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("at_ms"),
+    _text("plan"),
+    _text("person_name"),
+    Index(None, "organisation_id", "at_ms"),
+)
+
+plan_days = Table(  # what each day was billed by
+    "plan_days",
+    metadata,
+    _int("organisation_id"),
+    _text("day"),  # YYYY-MM-DD, UTC
+    _text("plan"),
+    _int("chargers"),
+    PrimaryKeyConstraint("organisation_id", "day"),
+)
+
+# Who did what to what, from where. Each row's hash covers the one before it and the commitment to its details, whose text can
+# be erased without breaking the chain (engine.audit).
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _int("seq"),
+    _int("at_ms"),
+    _int("organisation_id", null=True),
+    _int("actor_id", null=True),  # the person who did it
+    _text("action"),
+    _text("object_kind"),
+    _int("object_id", null=True),
+    _int("person_id", null=True),  # the person it was done to
+    _blob("commitment"),
+    _blob("hash"),
+    _text("details", null=True),  # JSON: names, address, what changed; None: erased
+    _blob("salt", null=True),
+    PrimaryKeyConstraint("seq"),
+    Index(None, "organisation_id", "seq"),
+    Index(None, "actor_id"),
+    Index(None, "person_id"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    _int("id"),  # 1: there is one chain
+    _int("seq"),
+    _blob("hash"),
+    PrimaryKeyConstraint("id"),
+)
+
+# The operator of the installation asks to look into an organisation; it answers.
+consents = Table(
+    "consents",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),  # who asks
+    _text("person_name"),
+    _text("why"),
+    _int("hours"),
+    _int("asked_ms"),
+    _int("answered_by", null=True),
+    _text("answered_name", null=True),
+    _int("answered_ms", null=True),
+    _int("until_ms", null=True),  # granted until then; None: not granted
+    _int("ended_ms", null=True),
+    Index(None, "organisation_id", "id"),
+    Index(None, "person_id"),
+)
+
+notification_rules = Table(  # where somebody differs from what everybody gets
+    "notification_rules",
+    metadata,
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("event"),  # core.notifications
+    _int("by_mail"),
+    _int("in_portal"),
+    _int("minutes", null=True),
+    PrimaryKeyConstraint("person_id", "organisation_id", "event"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    _id(),
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("event"),
+    _text("key"),  # one notice a person and key
+    _int("at_ms"),
+    _int("charger_id", null=True),
+    _int("location_id", null=True),
+    _text("details", default="{}"),  # JSON
+    _int("in_portal", default="1"),
+    _int("mail_after_ms", null=True),  # when it may be mailed (quiet hours); None: not by mail, or done
+    _int("read_ms", null=True),
+    Index("notices_key_uq", "person_id", "key", unique=True),
+    Index(None, "person_id", "organisation_id", "id"),
+    Index(None, "mail_after_ms"),
+    Index(None, "at_ms"),
 )
 
 # ---- chargers ----------------------------------------------------------------------------------------------------
@@ -212,6 +476,44 @@ chargers = Table(
         postgresql_where=text("attention = 1"),
     ),
     Index(None, "changed_ms"),
+)
+
+# Chargers that left: archived, handed over to another organisation. Their history stays under their id.
+archived_chargers = Table(
+    "archived_chargers",
+    metadata,
+    _int("id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    _text("name"),
+    _text("serial"),
+    _text("model"),
+    _text("vendor"),
+    _text("model_name"),
+    _text("identity"),
+    _int("created_ms"),
+    _int("archived_ms"),
+    _text("person_name"),
+    _text("why"),  # archived, handed_over
+    PrimaryKeyConstraint("id"),
+    Index(None, "organisation_id", "archived_ms"),
+)
+
+# A charger offered to another organisation, which takes it with a code.
+handovers = Table(
+    "handovers",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("charger_id"),
+    _blob("code_hash"),
+    _text("person_name"),
+    _int("created_ms"),
+    _int("expires_ms"),
+    _int("taken_ms", null=True),
+    _int("cancelled_ms", null=True),
+    Index("handovers_code_uq", "code_hash", unique=True),
+    Index(None, "charger_id"),
 )
 
 events = Table(
@@ -411,5 +713,8 @@ settings = Table(  # secrets made once per installation (keys outside the databa
 )
 
 # SQLite would give the id of the newest deleted row to the next one: a new charger must not inherit the history of another.
-for _table in (organisations, locations, people, chargers, restarts, batches, sessions):
+for _table in (
+    organisations, locations, people, access_groups, invitations, identity_providers, api_tokens, consents, chargers, restarts,
+    batches, sessions,
+):  # fmt: skip
     _table.dialect_options["sqlite"]["autoincrement"] = True

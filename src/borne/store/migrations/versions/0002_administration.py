@@ -1,0 +1,361 @@
+"""Organisations that administer themselves: people, access, plans, audit, notices.
+
+A frozen copy of what `borne.store.schema` gained.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _int(name: str, *, null: bool = False, default: str | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=null, server_default=default)
+
+
+def _text(name: str, *, null: bool = False, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=null, server_default=default)
+
+
+def _blob(name: str, *, null: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=null)
+
+
+def _id() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("email"),
+    _text("role"),
+    _text("location_ids", default="[]"),
+    _int("access_group_id", null=True),
+    _text("tags", default="[]"),
+    _text("language", null=True),
+    _int("membership_expires_ms", null=True),
+    _blob("token_hash"),
+    _int("person_id", null=True),
+    _text("person_name"),
+    _int("created_ms"),
+    _int("sent_ms"),
+    _int("expires_ms"),
+    _int("accepted_ms", null=True),
+    _int("revoked_ms", null=True),
+    Index("invitations_token_uq", "token_hash", unique=True),
+    Index(None, "organisation_id", "email"),
+    Index(None, "organisation_id", "id"),
+)
+
+access_groups = Table(
+    "access_groups",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _int("created_ms"),
+    Index("access_groups_name_uq", "organisation_id", "name", unique=True),
+)
+
+access_group_chargers = Table(
+    "access_group_chargers",
+    metadata,
+    _int("organisation_id"),
+    _int("access_group_id"),
+    _int("charger_id"),
+    PrimaryKeyConstraint("access_group_id", "charger_id"),
+    Index(None, "charger_id"),
+)
+
+access_group_people = Table(
+    "access_group_people",
+    metadata,
+    _int("organisation_id"),
+    _int("access_group_id"),
+    _int("person_id"),
+    PrimaryKeyConstraint("access_group_id", "person_id"),
+    Index(None, "person_id"),
+)
+
+login_steps = Table(
+    "login_steps",
+    metadata,
+    _blob("token_hash"),
+    _text("kind"),
+    _int("person_id", null=True),
+    _text("payload", default="{}"),
+    _int("expires_ms"),
+    PrimaryKeyConstraint("token_hash"),
+    Index(None, "expires_ms"),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _blob("credential_id"),
+    _int("person_id"),
+    _blob("public_key"),
+    _int("sign_count"),
+    _text("name"),
+    _int("created_ms"),
+    _int("used_ms", null=True),
+    PrimaryKeyConstraint("credential_id"),
+    Index(None, "person_id"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _int("person_id"),
+    _blob("code_hash"),
+    _int("used_ms", null=True),
+    PrimaryKeyConstraint("person_id", "code_hash"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    _id(),
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("kind"),
+    _text("name"),
+    _blob("token_hash"),
+    _text("scopes", default="[]"),
+    _int("created_ms"),
+    _int("expires_ms", null=True),
+    _int("used_ms", null=True),
+    _text("used_address", default=""),
+    Index("api_tokens_hash_uq", "token_hash", unique=True),
+    Index(None, "person_id"),
+)
+
+identity_providers = Table(
+    "identity_providers",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _text("issuer"),
+    _text("client_id"),
+    _blob("client_secret", null=True),
+    _int("disabled", default="0"),
+    _int("created_ms"),
+    Index(None, "organisation_id"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    _int("provider_id"),
+    _text("subject"),
+    _int("person_id"),
+    _int("created_ms"),
+    PrimaryKeyConstraint("provider_id", "subject"),
+    Index(None, "person_id"),
+)
+
+plan_changes = Table(
+    "plan_changes",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("at_ms"),
+    _text("plan"),
+    _text("person_name"),
+    Index(None, "organisation_id", "at_ms"),
+)
+
+plan_days = Table(
+    "plan_days",
+    metadata,
+    _int("organisation_id"),
+    _text("day"),
+    _text("plan"),
+    _int("chargers"),
+    PrimaryKeyConstraint("organisation_id", "day"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _int("seq"),
+    _int("at_ms"),
+    _int("organisation_id", null=True),
+    _int("actor_id", null=True),
+    _text("action"),
+    _text("object_kind"),
+    _int("object_id", null=True),
+    _int("person_id", null=True),
+    _blob("commitment"),
+    _blob("hash"),
+    _text("details", null=True),
+    _blob("salt", null=True),
+    PrimaryKeyConstraint("seq"),
+    Index(None, "organisation_id", "seq"),
+    Index(None, "actor_id"),
+    Index(None, "person_id"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    _int("id"),
+    _int("seq"),
+    _blob("hash"),
+    PrimaryKeyConstraint("id"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("person_name"),
+    _text("why"),
+    _int("hours"),
+    _int("asked_ms"),
+    _int("answered_by", null=True),
+    _text("answered_name", null=True),
+    _int("answered_ms", null=True),
+    _int("until_ms", null=True),
+    _int("ended_ms", null=True),
+    Index(None, "organisation_id", "id"),
+    Index(None, "person_id"),
+)
+
+notification_rules = Table(
+    "notification_rules",
+    metadata,
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("event"),
+    _int("by_mail"),
+    _int("in_portal"),
+    _int("minutes", null=True),
+    PrimaryKeyConstraint("person_id", "organisation_id", "event"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    _id(),
+    _int("person_id"),
+    _int("organisation_id"),
+    _text("event"),
+    _text("key"),
+    _int("at_ms"),
+    _int("charger_id", null=True),
+    _int("location_id", null=True),
+    _text("details", default="{}"),
+    _int("in_portal", default="1"),
+    _int("mail_after_ms", null=True),
+    _int("read_ms", null=True),
+    Index("notices_key_uq", "person_id", "key", unique=True),
+    Index(None, "person_id", "organisation_id", "id"),
+    Index(None, "mail_after_ms"),
+    Index(None, "at_ms"),
+)
+
+archived_chargers = Table(
+    "archived_chargers",
+    metadata,
+    _int("id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    _text("name"),
+    _text("serial"),
+    _text("model"),
+    _text("vendor"),
+    _text("model_name"),
+    _text("identity"),
+    _int("created_ms"),
+    _int("archived_ms"),
+    _text("person_name"),
+    _text("why"),
+    PrimaryKeyConstraint("id"),
+    Index(None, "organisation_id", "archived_ms"),
+)
+
+handovers = Table(
+    "handovers",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("charger_id"),
+    _blob("code_hash"),
+    _text("person_name"),
+    _int("created_ms"),
+    _int("expires_ms"),
+    _int("taken_ms", null=True),
+    _int("cancelled_ms", null=True),
+    Index("handovers_code_uq", "code_hash", unique=True),
+    Index(None, "charger_id"),
+)
+
+for _table in (
+    invitations, access_groups, api_tokens, identity_providers, consents,
+):  # fmt: skip
+    _table.dialect_options["sqlite"]["autoincrement"] = True
+
+COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
+    ("organisations", _text("next_plan", null=True)),
+    ("organisations", _int("next_plan_ms", null=True)),
+    ("organisations", _int("requires_second_factor", default="0")),
+    ("locations", _text("currency", default="EUR")),
+    ("locations", _int("energy_cost_micros", null=True)),
+    ("locations", _int("supply_a", null=True)),
+    ("locations", _int("supply_phases", null=True)),
+    ("people", _blob("totp_secret", null=True)),
+    ("people", _int("totp_step", null=True)),
+    ("people", _text("time_zone", null=True)),
+    ("people", _int("quiet_from_minute", null=True)),
+    ("people", _int("quiet_until_minute", null=True)),
+    ("people", _int("erased_ms", null=True)),
+    ("memberships", _int("created_ms", default="0")),
+    ("memberships", _int("expires_ms", null=True)),
+    ("tags", _text("group_tag", null=True)),
+    ("tags", _int("created_ms", default="0")),
+    ("logins", _int("second_factor", default="0")),
+)
+INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (("tags_person_id", "tags", ["person_id"], False),)
+
+
+def upgrade() -> None:
+    """Make the new tables, columns and indexes."""
+    metadata.create_all(op.get_bind(), checkfirst=False)
+    for table, column in COLUMNS:
+        op.add_column(table, column)
+    for name, table, columns, unique in INDEXES:
+        op.create_index(name, table, columns, unique=unique)
