@@ -24,6 +24,7 @@ from borne.bus.memory import MemoryBus
 from borne.engine import batches as batches_module
 from borne.engine import house, mail
 from borne.engine.apply import Engine
+from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
@@ -45,6 +46,7 @@ from borne.portal.live import close_streams
 from borne.portal.services import PortalSettings, Services
 from borne.settings import Settings, SettingsError
 from borne.store import chargers, people
+from borne.store.box import Box
 from borne.store.db import Database, create_database
 from borne.store.frame_log import FrameLog
 from borne.store.keys import key_from
@@ -70,6 +72,8 @@ class Server:
         folder = Path(settings.data_folder)
         self.charger_key = key_from(folder, "chargers")
         self.clock = Clock()
+        self.audit = Audit(key_from(folder, "audit"), self.clock)
+        self.box = Box(key_from(folder, "secrets"))
         self.bus = MemoryBus()
         self.db: Database = create_database(settings.database)
         self.frames = FrameLog(folder / "frames", hours=settings.frames.hours, megabytes=settings.frames.megabytes)
@@ -246,6 +250,8 @@ class Server:
             batches=self.batches,
             attempts=self.attempts,
             frame_log=self.frames,
+            audit=self.audit,
+            box=self.box,
             charger_key=self.charger_key,
             setup_code=self.setup_code,
             storage_failing=lambda: self.engine.failing,

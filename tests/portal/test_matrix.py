@@ -6,10 +6,8 @@ reach it gets exactly the answer that a missing one gives: status, headers and b
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,110 +15,29 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
-from borne.store.schema import batches, chargers, locations, logins, memberships, organisations, people, restarts
-from tests.support.portal import Portal, csrf, log_in, post
-from tests.support.restart_site import Site, running_site
-
-pytestmark = pytest.mark.anyio
-
-SUPER, ADMIN, ADMIN_ELSEWHERE = "camille@a.test", "ali@a.test", "nadia@a.test"
-OPERATOR, OPERATOR_ELSEWHERE = "oscar@a.test", "olga@a.test"
-ASSIGNED, UNASSIGNED = "uma@a.test", "zoe@a.test"
-STRANGER, NOBODY, INSTALLER, ANONYMOUS = "eve@b.test", "noor@c.test", "ines@c.test", ""
-EVERYBODY = (
-    SUPER, ADMIN, ADMIN_ELSEWHERE, OPERATOR, OPERATOR_ELSEWHERE, ASSIGNED, UNASSIGNED, STRANGER, NOBODY, INSTALLER, ANONYMOUS,
+from borne.store.schema import chargers, logins, memberships, people
+from tests.support.estate import Estate, running_estate
+from tests.support.portal import Portal, post
+from tests.support.routes import (
+    ADMIN,
+    ADMIN_ELSEWHERE,
+    ANONYMOUS,
+    ASSIGNED,
+    EVERYBODY,
+    FIRST_ID,
+    MISSING,
+    NOT_FOUND_BY_ANYONE,
+    OF_A_THING,
+    OPERATOR,
+    OPERATOR_ELSEWHERE,
+    POLICY,
+    REACH,
+    STRANGER,
+    SUPER,
+    UNASSIGNED,
 )  # fmt: skip
 
-PERSONS = frozenset(EVERYBODY) - {ANONYMOUS}
-MEMBERS = PERSONS - {NOBODY, INSTALLER}
-ADMINS = frozenset((SUPER, ADMIN, ADMIN_ELSEWHERE, STRANGER))  # of something
-REACH = frozenset((SUPER, ADMIN, OPERATOR, ASSIGNED))  # the charger in Lyon
-REACH_AS_STAFF = REACH - {ASSIGNED}
-REACH_AS_ADMIN = frozenset((SUPER, ADMIN))
-MISSING = 999_999
-FIRST_ID = 700_000  # so large that no other number on a page is an id
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Who gets `status`; `says`: who may see the page and is told why they may not do that; everybody else: not there."""
-
-    who: frozenset[str]
-    status: int = 200
-    says: dict[str, int] = field(default_factory=dict)
-    form: dict[str, str] = field(default_factory=dict)
-    query: str = ""
-
-
-ANYONE = frozenset(EVERYBODY)
-THE_CHARGER = {"charger": "{charger_id}"}
-EDIT = {"name": "Renamed", "model": "other", "location": "{location_id}"}
-NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
-POLICY: dict[str, Rule] = {
-    "GET /": Rule(PERSONS, 303),
-    "GET /static/{tree}/{path}": Rule(frozenset(), 404),  # no such file; the real ones are for everybody
-    "GET /favicon.ico": Rule(ANYONE),
-    "GET /healthz": Rule(ANYONE),
-    "GET /{path}": Rule(frozenset(), 404),
-    "GET /login": Rule(ANYONE, says=dict.fromkeys(PERSONS, 303)),
-    "POST /login": Rule(ANYONE, 422),
-    "POST /logout": Rule(PERSONS, 303),
-    "GET /forgotten": Rule(ANYONE),
-    "POST /forgotten": Rule(ANYONE),
-    "GET /reset/{token}": Rule(frozenset(), 404),
-    "POST /reset/{token}": Rule(frozenset(), 404),
-    "GET /setup": Rule(ANYONE, 303),
-    "POST /setup": Rule(ANYONE, 303),
-    "GET /account": Rule(PERSONS),
-    "POST /account/name": Rule(PERSONS, 303, form={"name": "Other"}),
-    "POST /account/language": Rule(PERSONS, 303),
-    "POST /look": Rule(ANYONE, 303),
-    "POST /account/password": Rule(PERSONS, 422),
-    "POST /account/logins/end": Rule(PERSONS, 303, form={"login": "others"}),
-    "POST /organisation": Rule(frozenset(), 404),  # no organisation of one's own is named
-    "GET /installation/attempts": Rule(frozenset((INSTALLER,))),
-    "GET /installation/outbox": Rule(frozenset((INSTALLER,))),
-    "GET /live": Rule(MEMBERS, 400, query="?topics=nonsense"),
-    "GET /chargers/add": Rule(ADMINS),
-    "POST /chargers/add": Rule(ADMINS, 422),
-    "GET /chargers": Rule(MEMBERS),
-    "GET /chargers/tiles": Rule(MEMBERS),
-    "GET /chargers/rows": Rule(MEMBERS),
-    "GET /chargers/{charger_id}": Rule(REACH),
-    "GET /chargers/{charger_id}/top": Rule(REACH),
-    "GET /chargers/{charger_id}/timeline": Rule(REACH),
-    "GET /chargers/{charger_id}/frames": Rule(REACH_AS_STAFF),
-    "GET /chargers/{charger_id}/waiting": Rule(REACH_AS_ADMIN),
-    "GET /chargers/{charger_id}/edit": Rule(REACH_AS_ADMIN),
-    "POST /chargers/{charger_id}/edit": Rule(REACH_AS_ADMIN, 303, form=EDIT),
-    "POST /chargers/{charger_id}/password": Rule(REACH_AS_ADMIN),
-    "POST /chargers/{charger_id}/disable": Rule(REACH_AS_ADMIN, 303),
-    "POST /chargers/{charger_id}/enable": Rule(REACH_AS_ADMIN, 303),
-    "GET /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN),
-    "POST /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN, 303),
-    "GET /chargers/{charger_id}/restart": Rule(REACH),
-    "POST /chargers/{charger_id}/restart": Rule(frozenset(), says=dict.fromkeys(REACH, 409), form={"when": "now"}),
-    "GET /chargers/{charger_id}/restart/icon": Rule(REACH),
-    "GET /chargers/{charger_id}/restarts": Rule(REACH),
-    "GET /chargers/{charger_id}/restarts/last": Rule(REACH),
-    "GET /restarts": Rule(MEMBERS),
-    "GET /restarts.csv": Rule(MEMBERS),
-    "GET /restarts/rows/{columns}": Rule(MEMBERS),
-    "GET /restarts/{restart_id}/panel": Rule(REACH),
-    "POST /restarts/{restart_id}/withdraw": Rule(REACH_AS_ADMIN, 303),
-    "POST /restarts/batch/new": Rule(ADMINS, says=NOT_ADMINS, form=THE_CHARGER),
-    # whoever reaches none of the chargers chose nothing
-    "POST /restarts/batch": Rule(
-        REACH_AS_ADMIN, 303, says={**dict.fromkeys(MEMBERS, 422), **dict.fromkeys(REACH, 403)}, form=THE_CHARGER
-    ),
-    "GET /batches/{batch_id}": Rule(REACH),
-    "GET /batches/{batch_id}/summary": Rule(REACH),
-    "GET /batches/{batch_id}/items": Rule(REACH),
-    "POST /batches/{batch_id}/answer": Rule(frozenset((SUPER,)), 303, form={"answer": "continue"}),  # her own
-}
-OF_A_THING = [name for name in POLICY if "_id}" in name]
-# Open to strangers too, and there is nothing there.
-NOT_FOUND_BY_ANYONE = {"GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}"}
+pytestmark = pytest.mark.anyio
 
 
 def routes_of(portal: Portal) -> Iterator[str]:
@@ -128,89 +45,6 @@ def routes_of(portal: Portal) -> Iterator[str]:
         for method in route.route_handler_map:  # type: ignore[union-attr]
             if method != "OPTIONS":
                 yield f"{method} {route.path_format}"
-
-
-# ---- the estate ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Estate:
-    """An organisation with everybody in it, and things to ask for."""
-
-    site: Site
-    other_organisation_id: int
-    other_location_id: int
-    _clients: dict[str, httpx.AsyncClient]
-    _names: Iterator[int] = field(default_factory=itertools.count)
-
-    async def thing(self, location_id: int | None = None) -> dict[str, int]:
-        """A new charger with a restart that waits for tomorrow and a batch of it, all of them Camille's doing."""
-        site = self.site
-        location_id = location_id or site.lyon_id
-        charger_id = await site.online_charger(f"Zebra {next(self._names)}", location_id=location_id)
-        restart_id = await site.request(charger_id, when=site.now_ms + 86_400_000)
-        batch_id = await site.batches.request(
-            site.scope, [charger_id], why="", kind=None, idempotency_key=str(charger_id)
-        )
-        assert batch_id is not None
-        async with site.portal.db.transaction() as tx:  # the batch follows the restart that is there
-            await tx.run(update(restarts).where(restarts.c.id == restart_id).values(batch_id=batch_id))
-        await self.assign(charger_id)
-        return {"charger_id": charger_id, "restart_id": restart_id, "batch_id": batch_id, "location_id": location_id}
-
-    async def assign(self, charger_id: int) -> None:
-        async with self.site.portal.db.transaction() as tx:
-            person_id = await tx.value(select(people.c.id).where(people.c.email == ASSIGNED))
-            await tx.run(text(f"INSERT INTO assignments (person_id, charger_id) VALUES ({person_id}, {charger_id})"))
-        self.site.portal.app.state.access.changed(person_id)
-
-    async def client(self, who: str) -> httpx.AsyncClient:
-        """Their browser, logged in."""
-        client = self._clients[who]
-        if not client.cookies:
-            await csrf(client)
-            assert who == ANONYMOUS or (await log_in(client, who)).status_code == 303
-        return client
-
-    async def ask(self, who: str, name: str, ids: dict[str, int]) -> httpx.Response:
-        method, path = name.split(" ", 1)
-        rule, client = POLICY[name], await self.client(who)
-        address = path.format(**{"columns": "all", "token": "x", "tree": "x", "path": "x", **ids}) + rule.query
-        if method == "GET":
-            return await client.get(address, follow_redirects=False)
-        form = {key: value.format(**ids) for key, value in rule.form.items()}
-        return await client.request(
-            method, address, data=form, headers={"x-csrftoken": await csrf(client)}, follow_redirects=False
-        )
-
-    async def snapshot(self) -> list[Any]:
-        """All that a denied request might have changed."""
-        db = self.site.portal.db
-        tables = (chargers, restarts, batches, organisations, locations, memberships)
-        return [[tuple(row) for row in await db.all(select(table))] for table in tables]
-
-
-@asynccontextmanager
-async def running_estate(folder: Path) -> AsyncIterator[Estate]:
-    async with running_site(folder) as site:
-        portal, here = site.portal, site.organisation_id
-        other_id, other_place = await portal.add_organisation("Other")
-        await portal.add_person(ADMIN_ELSEWHERE, (here, "admin"), location_ids=(site.nantes_id,))
-        await portal.add_person(OPERATOR, (here, "operator"), location_ids=(site.lyon_id,))
-        await portal.add_person(OPERATOR_ELSEWHERE, (here, "operator"), location_ids=(site.nantes_id,))
-        await portal.add_person(ASSIGNED, (here, "user"))
-        await portal.add_person(STRANGER, (other_id, "super-admin"))
-        await portal.add_person(NOBODY)
-        await portal.add_person(INSTALLER, operates=True)
-        async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches"):
-                await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
-        clients = {who: portal.client() for who in EVERYBODY}
-        try:
-            yield Estate(site, other_id, other_place, clients)
-        finally:
-            for client in clients.values():
-                await client.aclose()
 
 
 @pytest.fixture

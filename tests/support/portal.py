@@ -16,11 +16,13 @@ from litestar import Litestar
 from sqlalchemy import create_engine
 
 from borne.bus.memory import MemoryBus
+from borne.engine.audit import Audit
 from borne.engine.passwords import Passwords
 from borne.gateway.attempts import Attempts
 from borne.portal.app import create_app
 from borne.portal.services import PortalSettings, Services
 from borne.store import organisations, people
+from borne.store.box import Box
 from borne.store.db import Database, create_database
 from borne.store.frame_log import FrameLog
 from borne.store.schema import assignments, membership_locations, metadata
@@ -127,6 +129,8 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "batches": None,
         "attempts": Attempts(),
         "frame_log": FrameLog(folder / "frames"),
+        "audit": Audit(b"a key of the tests", clock),
+        "box": Box(b"a key of 32 bytes for the tests."),
         "charger_key": b"",
         "storage_failing": lambda: False,
         "setup_code": "ABCD-EFGH",

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from borne.core import plans
+from borne.core import plans, policy
 from borne.core.scope import ADMINS, Scope
 
 Reason = Literal["role", "plan", "model", "disabled", "never_connected", "offline", "updating", "restarting"]
@@ -27,7 +27,7 @@ class ChargerFacts(msgspec.Struct, frozen=True):
 
 def administers(scope: Scope, organisation_id: int, location_id: int) -> bool:
     """Super-admin of the organisation, or admin of the location."""
-    if scope.organisation_id != organisation_id or scope.role not in ADMINS:
+    if scope.organisation_id != organisation_id or scope.role not in ADMINS or scope.guest:
         return False
     return scope.location_ids is None or location_id in scope.location_ids
 
@@ -62,12 +62,12 @@ def not_restartable(charger: ChargerFacts) -> tuple[Reason, ...]:
 
 def may_restart_many(scope: Scope) -> bool:
     """Restarting many is a feature of its own (Business), for those who administer something."""
-    return scope.role in ADMINS and plans.has(scope.plan, "RESTART") and plans.has(scope.plan, "BULK_ACTIONS")
+    return policy.may(scope, "restart") and policy.may(scope, "restart_many")
 
 
 def may_see_frames(scope: Scope) -> bool:
     """Raw frames hold what chargers say of people's tags: for those who run chargers, not for drivers."""
-    return scope.role != "user"
+    return policy.may(scope, "see_frames")
 
 
 def may_add_charger(scope: Scope, location_id: int) -> bool:

@@ -25,6 +25,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     plan: str  # a key of core.plans.PLANS
     location_ids: tuple[int, ...] | None = None
     charger_ids: tuple[int, ...] | None = None
+    guest: bool = False  # the installation's operator, who looks in with the organisation's consent and changes nothing
 
     def reaches(self, *, organisation_id: int, location_id: int, charger_id: int) -> bool:
         """Whether a charger's row may be shown to this person."""

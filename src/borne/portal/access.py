@@ -11,7 +11,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import msgspec
 from litestar.connection import ASGIConnection, Request
@@ -19,7 +19,10 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 
 from borne.bus.port import Hint
-from borne.core.scope import ADMINS, STAFF, Role, Scope
+from borne.core import policy
+from borne.core.plans import Feature
+from borne.core.policy import ACTIONS, Action
+from borne.core.scope import Role, Scope
 from borne.portal.services import Services
 from borne.store import logins, people
 
@@ -29,12 +32,12 @@ May = Literal[
     "anyone",  # also without a login
     "person",  # logged in, even without an organisation
     "member",  # logged in to an organisation, any role
-    "staff",  # super-admin, admin or operator there
-    "admin",  # super-admin or admin there
-    "super-admin",
     "installation",  # operates this installation
+    Action,  # what core.policy says of it
 ]
-MAY: tuple[May, ...] = get_args(May)
+
+OPEN: tuple[May, ...] = ("anyone", "person", "member", "installation")
+MAY: tuple[May, ...] = (*OPEN, *ACTIONS)
 
 CACHE_S = 1.0
 CACHE_BOUND = 10_000
@@ -68,18 +71,21 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
             return True
         if level == "installation":
             return self.operates_installation
-        role = self.scope.role if self.scope else None
-        allowed: dict[str, tuple[Role, ...]] = {
-            "member": (*STAFF, "user"),
-            "staff": STAFF,
-            "admin": ADMINS,
-            "super-admin": ("super-admin",),
-        }
-        return role in allowed[level]
+        if self.scope is None:
+            return False
+        return level == "member" or policy.permits(self.scope, cast(Action, level))
 
 
 class LoginNeededError(Exception):
     """Nobody is logged in where somebody has to be."""
+
+
+class PlanNeededError(Exception):
+    """The organisation's plan lacks a feature that the page is for."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(feature)
+        self.feature = feature
 
 
 class SetupNeededError(Exception):
@@ -205,7 +211,10 @@ def scope_of(request: Request[Any, Any, Any]) -> Scope:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse whoever the route's `may` does not name. A route that names nobody is closed to all."""
+    """Refuse whoever the route's `may` does not name. A route that names nobody is closed to all.
+
+    Raises PlanNeededError for who may, once the organisation's plan includes it.
+    """
     may = handler.opt.get("may")
     if may not in MAY:
         raise NotFoundException
@@ -216,5 +225,12 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     visitor = visitor_of(connection)
     if visitor is None:
         raise LoginNeededError
-    if not visitor.may(may):
+    if not visitor.may(may) or (visitor.scope and visitor.scope.guest and not _only_looks(connection, may)):
         raise NotFoundException
+    if may in ACTIONS and visitor.scope and (feature := policy.missing_feature(visitor.scope, may)):
+        raise PlanNeededError(feature)
+
+
+def _only_looks(connection: ASGIConnection[Any, Any, Any, Any], may: May) -> bool:
+    """A guest changes nothing of the organisation; what is the guest's own (`person`, `installation`) is no part of it."""
+    return connection.scope["method"] in {"GET", "HEAD"} or may in {"person", "installation"}  # type: ignore[typeddict-item]

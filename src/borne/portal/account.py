@@ -112,7 +112,7 @@ def _is_hex(text: str) -> bool:
     return len(text) == 64 and all(character in "0123456789abcdef" for character in text)
 
 
-@post("/organisation", may="member")
+@post("/organisation", may="person")
 async def switch_organisation(page: Page, data: Form) -> Response[str]:
     """Show another of one's organisations in this browser."""
     asked = text_of(data, "organisation_id", 20)

@@ -64,7 +64,7 @@ async def _form_page(page: Page, form: Entered, found: dict[str, str], status_co
     return page.show("charger/add.html", status_code, form=form, problems=found, places=places, models=CATALOGUE)
 
 
-@get("/chargers/add", may="admin")
+@get("/chargers/add", may="add_chargers")
 async def add_form(page: Page, location: FromQuery[int | None] = None) -> Response[str]:
     """The form. The identity is made here, so that a form sent twice adds one charger."""
     places = await places_to_add(page)
@@ -72,7 +72,7 @@ async def add_form(page: Page, location: FromQuery[int | None] = None) -> Respon
     return await _form_page(page, Entered(location_id=only, identity=new_identity()), {})
 
 
-@post("/chargers/add", may="admin", status_code=200)
+@post("/chargers/add", may="add_chargers", status_code=200)
 async def add(page: Page, data: Form) -> Response[str]:
     """Add the charger and show, once, what to type into it."""
     form = entered(data)
@@ -112,7 +112,7 @@ async def _taken(page: Page, form: Entered) -> Response[str]:
 # ---- waiting for it ----------------------------------------------------------------------------------------------
 
 
-@get("/chargers/{charger_id:int}/waiting", may="admin")
+@get("/chargers/{charger_id:int}/waiting", may="add_chargers")
 async def waiting(page: Page, charger_id: FromPath[int], since: FromQuery[int] = 0) -> Response[str]:
     """Whether it has connected, and what went wrong on its way so far."""
     row = await row_of(page, charger_id)

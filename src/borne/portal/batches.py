@@ -160,26 +160,26 @@ def _plan_needed() -> str:
 # ---- following ---------------------------------------------------------------------------------------------------
 
 
-@get("/batches/{batch_id:int}", may="member")
+@get("/batches/{batch_id:int}", may="see_restarts")
 async def batch(page: Page, batch_id: FromPath[int]) -> Response[str]:
     """A batch, live: counts, the stripe, its restarts by pages."""
     return page.show("batches/index.html", **await _summary(page, batch_id), **await _items(page, batch_id))
 
 
-@get("/batches/{batch_id:int}/summary", may="member")
+@get("/batches/{batch_id:int}/summary", may="see_restarts")
 async def summary(page: Page, batch_id: FromPath[int]) -> Response[str]:
     """What changes at every step: the counts, and the question when it paused."""
     return page.part("batches/summary.html", **await _summary(page, batch_id))
 
 
-@get("/batches/{batch_id:int}/items", may="member")
+@get("/batches/{batch_id:int}/items", may="see_restarts")
 async def items(page: Page, batch_id: FromPath[int]) -> Response[str]:
     """The rows of one page."""
     row = await _row(page, batch_id)
     return page.part("batches/items.html", batch=row, **await _items(page, batch_id))
 
 
-@post("/batches/{batch_id:int}/answer", may="admin", status_code=200)
+@post("/batches/{batch_id:int}/answer", may="withdraw_restarts", status_code=200)
 async def answer(page: Page, batch_id: FromPath[int], data: Form) -> Response[str]:
     """Continue a paused batch, or stop it: what has not been sent is withdrawn."""
     row = await _row(page, batch_id)

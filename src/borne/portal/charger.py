@@ -11,9 +11,9 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 
+from borne.core import policy
 from borne.core.access import may_see_frames
 from borne.core.charger import ChargerState, Connector
-from borne.core.scope import ADMINS
 from borne.engine.restarts import usual as usual_restart
 from borne.portal import restart_view
 from borne.portal.charger_row import may_change, model_name, row_of, state_of
@@ -149,7 +149,7 @@ def _said(one: Connector) -> str:
 
 def _facts(page: Page, row: Any, state: ChargerState) -> list[Fact]:
     """The table of facts: (label, value), those not known left out."""
-    is_admin = page.scope.role in ADMINS
+    is_admin = policy.permits(page.scope, "change_chargers")
     said = f"{state.vendor} {state.model}".strip()
     facts: list[Fact] = [
         (page._("Model"), model_name(row)),
@@ -201,7 +201,7 @@ async def timeline_since(page: Page, charger_id: int, oldest: int) -> dict[str, 
 
 def _event(page: Page, row: Any) -> EventLine:
     details = json.loads(row.details)
-    if page.scope.role not in ADMINS:
+    if not policy.permits(page.scope, "change_chargers"):
         details.pop("address", None)  # as in the table of facts
     return event_line(row.kind, row.at_ms, details, page.language, page.formats)
 
@@ -209,7 +209,7 @@ def _event(page: Page, row: Any) -> EventLine:
 # ---- looking -----------------------------------------------------------------------------------------------------
 
 
-@get("/chargers/{charger_id:int}", may="member")
+@get("/chargers/{charger_id:int}", may="see_chargers")
 async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
     """The page of one charger."""
     row = await row_of(page, charger_id)
@@ -222,13 +222,13 @@ async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int |
     )
 
 
-@get("/chargers/{charger_id:int}/top", may="member")
+@get("/chargers/{charger_id:int}/top", may="see_chargers")
 async def top(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Wheel, facts, connectors and the story of a restart, when the charger changed."""
     return page.part("charger/top.html", **await top_context(page, await row_of(page, charger_id)))
 
 
-@get("/chargers/{charger_id:int}/timeline", may="member")
+@get("/chargers/{charger_id:int}/timeline", may="see_chargers")
 async def timeline_part(
     page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None, oldest: FromQuery[int] = 0
 ) -> Response[str]:
@@ -239,7 +239,7 @@ async def timeline_part(
     return page.part("charger/timeline_newest.html", **await timeline_since(page, charger_id, oldest))
 
 
-@get("/chargers/{charger_id:int}/frames", may="member")
+@get("/chargers/{charger_id:int}/frames", may="see_frames")
 async def frames(
     page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None, kind: FromQuery[str] = ""
 ) -> Response[str]:

@@ -43,7 +43,7 @@ async def _edit_page(
     )
 
 
-@get("/chargers/{charger_id:int}/edit", may="admin")
+@get("/chargers/{charger_id:int}/edit", may="change_chargers")
 async def edit(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """What people say of a charger, and what else its admins may do with it."""
     row = await _mine(page, charger_id)
@@ -58,7 +58,7 @@ async def edit(page: Page, charger_id: FromPath[int]) -> Response[str]:
     return await _edit_page(page, row, form, {})
 
 
-@post("/chargers/{charger_id:int}/edit", may="admin", status_code=200)
+@post("/chargers/{charger_id:int}/edit", may="change_chargers", status_code=200)
 async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[str]:
     """Keep the changes, or show the form again with what is wrong."""
     row, form = await _mine(page, charger_id), entered(data)
@@ -87,7 +87,7 @@ async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
     return page.go(f"/chargers/{charger_id}", toast=page._("Saved."))
 
 
-@post("/chargers/{charger_id:int}/password", may="admin", status_code=200)
+@post("/chargers/{charger_id:int}/password", may="change_chargers", status_code=200)
 async def password(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """A new password, shown once. The old one stops working at once, and an open connection ends."""
     row = await _mine(page, charger_id)
@@ -111,26 +111,26 @@ async def _set_disabled(page: Page, charger_id: int, disabled: bool) -> Response
     return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=row.name))
 
 
-@post("/chargers/{charger_id:int}/disable", may="admin", status_code=200)
+@post("/chargers/{charger_id:int}/disable", may="change_chargers", status_code=200)
 async def disable(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Refuse its connections; an open one ends."""
     return await _set_disabled(page, charger_id, True)
 
 
-@post("/chargers/{charger_id:int}/enable", may="admin", status_code=200)
+@post("/chargers/{charger_id:int}/enable", may="change_chargers", status_code=200)
 async def enable(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Take its connections again."""
     return await _set_disabled(page, charger_id, False)
 
 
-@get("/chargers/{charger_id:int}/delete", may="admin")
+@get("/chargers/{charger_id:int}/delete", may="change_chargers")
 async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The confirmation of deleting."""
     row = await _mine(page, charger_id)
     return page.show("charger/delete.html", row=row, name=row.name)
 
 
-@post("/chargers/{charger_id:int}/delete", may="admin", status_code=200)
+@post("/chargers/{charger_id:int}/delete", may="change_chargers", status_code=200)
 async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Delete it. Its restarts and sessions stay in the history."""
     row = await _mine(page, charger_id)

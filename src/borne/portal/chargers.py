@@ -10,10 +10,10 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromQuery
 
+from borne.core import policy
 from borne.core.access import may_restart_many
 from borne.core.charger import STATUSES
 from borne.core.restart_state import BEFORE_SENDING
-from borne.core.scope import ADMINS
 from borne.portal import restart_view
 from borne.portal.charger_counts import Overview, overview
 from borne.portal.charger_row import model_name, state_of
@@ -163,7 +163,7 @@ def row_look(page: Page, row: Any) -> RowLook:
         restart_at_ms=row.restart_ended_ms,
         icon=restart_view.restart_icon(page.scope, row, language),
         since_ms=since_ms,
-        may_tick=page.scope.role in ADMINS,
+        may_tick=policy.permits(page.scope, "change_chargers"),
         mark=f"{row.status} {row.online} {restart.word if restart else ''} {row.name}",
     )
 
@@ -237,10 +237,10 @@ async def list_context(page: Page, view: View) -> dict[str, Any]:
         "first": (view.page - 1) * PAGE_ROWS + 1,
         "columns": COLUMNS,
         "chips": len(known.places) <= CHIPS,
-        "may_tick": page.scope.role in ADMINS,
+        "may_tick": policy.permits(page.scope, "change_chargers"),
         "may_restart_many": many,
         "many_refused": "" if many else many_text(page.scope.role, page.language),
-        "may_add": page.scope.role in ADMINS,
+        "may_add": policy.permits(page.scope, "add_chargers"),
     }
 
 
@@ -260,7 +260,7 @@ async def _page(page: Page, view: View, known: Overview) -> charger_list.Page:
 # ---- handlers ----------------------------------------------------------------------------------------------------
 
 
-@get("/chargers", may="member")
+@get("/chargers", may="see_chargers")
 async def chargers(page: Page) -> Response[str]:
     """The page, or for htmx its list and tiles."""
     view = view_of(page)
@@ -272,7 +272,7 @@ async def chargers(page: Page) -> Response[str]:
     return answer
 
 
-@get("/chargers/tiles", may="member")
+@get("/chargers/tiles", may="see_chargers")
 async def live_tiles(page: Page) -> Response[str]:
     """The counts, when something in the list's scope changed."""
     view, known = view_of(page), await overview(page, newest=True)
@@ -281,14 +281,16 @@ async def live_tiles(page: Page) -> Response[str]:
     )
 
 
-@get("/chargers/rows", may="member")
+@get("/chargers/rows", may="see_chargers")
 async def live_rows(page: Page, ids: FromQuery[str] = "") -> Response[str]:
     """The rows of chargers that changed, each to be put in its place. One that is gone, or out of reach, is left out."""
     wanted = [number for word in ids.split(",")[:ROWS_AT_ONCE] if (number := number_of(word)) is not None]
     found: Sequence[Any] = await charger_list.rows(page.services.db, page.scope, wanted)
     looks = [row_look(page, row) for row in found]
     gone = sorted(set(wanted) - {row.id for row in found})
-    return page.part("chargers/rows_part.html", looks=looks, gone=gone, may_tick=page.scope.role in ADMINS)
+    return page.part(
+        "chargers/rows_part.html", looks=looks, gone=gone, may_tick=policy.permits(page.scope, "change_chargers")
+    )
 
 
 ROUTES = [chargers, live_tiles, live_rows]

@@ -11,8 +11,9 @@ from litestar import Response
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
+from borne.core import plans
 from borne.engine.passwords import TooBusyError
-from borne.portal.access import LoginNeededError, SetupNeededError
+from borne.portal.access import LoginNeededError, PlanNeededError, SetupNeededError
 from borne.portal.frame import AnyRequest, PageView, toast_event
 from borne.portal.language import N_
 from borne.store.db import BadValue
@@ -120,6 +121,16 @@ def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[s
     return page.go(target)
 
 
+def on_plan_needed(request: AnyRequest, error: PlanNeededError) -> Response[str]:
+    """The plan lacks what the page is for: which one has it, and who can change it."""
+    plan = plans.cheapest_with(error.feature)
+    text = PageView(request)._(
+        "The plan of your organisation does not include this. It is part of %(plan)s; the super-admin can change the plan.",
+        plan=plan.name,
+    )
+    return _answer(request, 403, text)
+
+
 def on_setup_needed(request: AnyRequest, _error: SetupNeededError) -> Response[str]:
     return PageView(request).go("/setup")
 
@@ -130,6 +141,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     TooBusyError: on_busy,
     BadValue: on_impossible_value,
     LoginNeededError: on_login_needed,
+    PlanNeededError: on_plan_needed,
     SetupNeededError: on_setup_needed,
     500: on_any,
 }

@@ -23,7 +23,9 @@ from litestar.utils.empty import value_or_default
 from litestar.utils.scope.state import ScopeState
 from markupsafe import Markup
 
+from borne.core.actor import Actor
 from borne.core.scope import Scope
+from borne.engine.audit import About
 from borne.portal import language as languages
 from borne.portal.access import May, Visitor, scope_of, visitor_of
 from borne.portal.assets import SPRITE, Assets
@@ -31,6 +33,7 @@ from borne.portal.formats import Formats, iso
 from borne.portal.language import LANGUAGES, N_, Language
 from borne.portal.security import address_of, browser_cookie
 from borne.portal.services import Services
+from borne.store.db import Transaction
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 THEME_COOKIE = "borne_theme"
@@ -133,6 +136,17 @@ class PageView:
     def scope(self) -> Scope:
         """What the visitor reaches, behind a guard of "member" or stricter."""
         return scope_of(self.request)
+
+    @cached_property
+    def actor(self) -> Actor:
+        """The visitor as the audit log knows them, behind a guard of "person" or stricter."""
+        return Actor(self.person.person_id, self.person.name, self.address)
+
+    async def audit(self, tx: Transaction, action: str, about: About, **details: object) -> None:
+        """Write an audit row of the visitor's organisation, in the transaction of what it tells of."""
+        organisation = self.person.organisation
+        organisation_id = organisation.id if organisation else None
+        await self.services.audit.record(tx, self.actor, action, about, organisation_id=organisation_id, **details)
 
     @cached_property
     def address(self) -> str:

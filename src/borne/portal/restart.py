@@ -54,7 +54,7 @@ async def last_restarts(page: Page, charger_id: int) -> list[view.Entry]:
 # ---- the modal ---------------------------------------------------------------------------------------------------
 
 
-@get("/chargers/{charger_id:int}/restart", may="member")
+@get("/chargers/{charger_id:int}/restart", may="see_chargers")
 async def modal(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """CHARGER RESTART: a dialog for htmx, a page of its own for whoever opens its address."""
     _, question = await _question(page, charger_id)
@@ -178,14 +178,14 @@ def _when(entered: view.Entered, zone: str, now_ms: int) -> tuple[When | None, s
 # ---- the live pieces ---------------------------------------------------------------------------------------------
 
 
-@get("/chargers/{charger_id:int}/restart/icon", may="member")
+@get("/chargers/{charger_id:int}/restart/icon", may="see_chargers")
 async def icon(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The icon alone, drawn anew when its charger changed."""
     row = await row_of(page, charger_id)
     return page.part("restart/icon.html", restart_icon=view.restart_icon(page.scope, row, page.language))
 
 
-@get("/restarts/{restart_id:int}/panel", may="member")
+@get("/restarts/{restart_id:int}/panel", may="see_chargers")
 async def panel(page: Page, restart_id: FromPath[int]) -> Response[str]:
     """The story of one restart."""
     shown = await told(page, restart_id)
@@ -194,7 +194,7 @@ async def panel(page: Page, restart_id: FromPath[int]) -> Response[str]:
     return page.part("restart/panel.html", told=shown)
 
 
-@get("/chargers/{charger_id:int}/restarts/last", may="member")
+@get("/chargers/{charger_id:int}/restarts/last", may="see_chargers")
 async def last(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The newest restarts of a charger."""
     if not await charger_list.reached_ids(page.services.db, page.scope, [charger_id]):
@@ -202,7 +202,7 @@ async def last(page: Page, charger_id: FromPath[int]) -> Response[str]:
     return page.part("restart/last.html", last_restarts=await last_restarts(page, charger_id), charger_id=charger_id)
 
 
-@post("/restarts/{restart_id:int}/withdraw", may="admin", status_code=200)
+@post("/restarts/{restart_id:int}/withdraw", may="withdraw_restarts", status_code=200)
 async def withdraw(page: Page, restart_id: FromPath[int]) -> Response[str]:
     """Withdraw a restart that has not been sent. One that has been cannot be called back, and says so."""
     row = await restart_list.row(page.services.db, page.scope, restart_id)

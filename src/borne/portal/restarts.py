@@ -40,19 +40,19 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-@get("/restarts", may="member")
+@get("/restarts", may="see_restarts")
 async def restarts(page: Page) -> Response[str]:
     """All restarts that this person reaches, newest first."""
     return await _history(page, None)
 
 
-@get("/chargers/{charger_id:int}/restarts", may="member")
+@get("/chargers/{charger_id:int}/restarts", may="see_restarts")
 async def charger_restarts(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """The restarts of one charger."""
     return await _history(page, await row_of(page, charger_id))
 
 
-@get("/restarts/rows/{columns:str}", may="member")
+@get("/restarts/rows/{columns:str}", may="see_restarts")
 async def rows(page: Page, columns: FromPath[str]) -> Response[str]:
     """Rows that changed, each to be put into its place: those of the query's `ids`, with the columns of their table."""
     if columns not in COLUMNS:
@@ -65,7 +65,7 @@ async def rows(page: Page, columns: FromPath[str]) -> Response[str]:
     return page.part("restarts/rows_again.html", entries=entries, columns=columns, rows_address=address, swap=True)
 
 
-@get("/restarts.csv", may="member")
+@get("/restarts.csv", may="see_restarts")
 async def export(page: Page) -> Stream:
     """The same as CSV, whole: UTF-8 without a byte order mark, instants in ISO 8601, UTC."""
     wanted = await _wanted(page, _number(page, "charger"))

@@ -10,11 +10,13 @@ import msgspec
 
 from borne.bus.port import Bus
 from borne.engine.apply import Engine
+from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
 from borne.engine.passwords import Passwords
 from borne.engine.restarts import Restarts
+from borne.store.box import Box
 from borne.store.db import Database
 from borne.store.frame_log import FrameLog
 
@@ -78,6 +80,8 @@ class Services:
     batches: Batches
     attempts: Attempts
     frame_log: FrameLog
+    audit: Audit
+    box: Box
     charger_key: bytes  # of the hashes of chargers' passwords; it lies outside the database
     storage_failing: Callable[[], bool]  # True: what people do cannot be kept at the moment
     setup_code: str | None = None  # the one-time code of an empty database

@@ -1,0 +1,110 @@
+"""An organisation with everybody in it, logged in, and a thing of each kind to ask for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select, text, update
+
+from borne.store.schema import batches, chargers, locations, memberships, organisations, people, restarts
+from tests.support.portal import csrf, log_in
+from tests.support.restart_site import Site, running_site
+from tests.support.routes import (
+    ADMIN_ELSEWHERE,
+    ANONYMOUS,
+    ASSIGNED,
+    EVERYBODY,
+    FIRST_ID,
+    INSTALLER,
+    NOBODY,
+    OPERATOR,
+    OPERATOR_ELSEWHERE,
+    POLICY,
+    STRANGER,
+)  # fmt: skip
+
+
+@dataclass
+class Estate:
+    """An organisation with everybody in it, and things to ask for."""
+
+    site: Site
+    other_organisation_id: int
+    other_location_id: int
+    _clients: dict[str, httpx.AsyncClient]
+    _names: Iterator[int] = field(default_factory=itertools.count)
+
+    async def thing(self, location_id: int | None = None) -> dict[str, int]:
+        """A new charger with a restart that waits for tomorrow and a batch of it, all of them Camille's doing."""
+        site = self.site
+        location_id = location_id or site.lyon_id
+        charger_id = await site.online_charger(f"Zebra {next(self._names)}", location_id=location_id)
+        restart_id = await site.request(charger_id, when=site.now_ms + 86_400_000)
+        batch_id = await site.batches.request(
+            site.scope, [charger_id], why="", kind=None, idempotency_key=str(charger_id)
+        )
+        assert batch_id is not None
+        async with site.portal.db.transaction() as tx:  # the batch follows the restart that is there
+            await tx.run(update(restarts).where(restarts.c.id == restart_id).values(batch_id=batch_id))
+        await self.assign(charger_id)
+        return {"charger_id": charger_id, "restart_id": restart_id, "batch_id": batch_id, "location_id": location_id}
+
+    async def assign(self, charger_id: int) -> None:
+        async with self.site.portal.db.transaction() as tx:
+            person_id = await tx.value(select(people.c.id).where(people.c.email == ASSIGNED))
+            await tx.run(text(f"INSERT INTO assignments (person_id, charger_id) VALUES ({person_id}, {charger_id})"))
+        self.site.portal.app.state.access.changed(person_id)
+
+    async def client(self, who: str) -> httpx.AsyncClient:
+        """Their browser, logged in."""
+        client = self._clients[who]
+        if not client.cookies:
+            await csrf(client)
+            assert who == ANONYMOUS or (await log_in(client, who)).status_code == 303
+        return client
+
+    async def ask(self, who: str, name: str, ids: dict[str, int]) -> httpx.Response:
+        method, path = name.split(" ", 1)
+        rule, client = POLICY[name], await self.client(who)
+        address = path.format(**{"columns": "all", "token": "x", "tree": "x", "path": "x", **ids}) + rule.query
+        if method == "GET":
+            return await client.get(address, follow_redirects=False)
+        form = {key: value.format(**ids) for key, value in rule.form.items()}
+        return await client.request(
+            method, address, data=form, headers={"x-csrftoken": await csrf(client)}, follow_redirects=False
+        )
+
+    async def snapshot(self) -> list[Any]:
+        """All that a denied request might have changed."""
+        db = self.site.portal.db
+        tables = (chargers, restarts, batches, organisations, locations, memberships)
+        return [[tuple(row) for row in await db.all(select(table))] for table in tables]
+
+
+@asynccontextmanager
+async def running_estate(folder: Path) -> AsyncIterator[Estate]:
+    async with running_site(folder) as site:
+        portal, here = site.portal, site.organisation_id
+        other_id, other_place = await portal.add_organisation("Other")
+        await portal.add_person(ADMIN_ELSEWHERE, (here, "admin"), location_ids=(site.nantes_id,))
+        await portal.add_person(OPERATOR, (here, "operator"), location_ids=(site.lyon_id,))
+        await portal.add_person(OPERATOR_ELSEWHERE, (here, "operator"), location_ids=(site.nantes_id,))
+        await portal.add_person(ASSIGNED, (here, "user"))
+        await portal.add_person(STRANGER, (other_id, "super-admin"))
+        await portal.add_person(NOBODY)
+        await portal.add_person(INSTALLER, operates=True)
+        async with portal.db.transaction() as tx:
+            for table in ("chargers", "restarts", "batches"):
+                await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
+        clients = {who: portal.client() for who in EVERYBODY}
+        try:
+            yield Estate(site, other_id, other_place, clients)
+        finally:
+            for client in clients.values():
+                await client.aclose()

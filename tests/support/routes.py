@@ -1,0 +1,107 @@
+"""Every route of the portal and who gets what there: what the generated matrix (tests/portal/test_matrix.py) holds the pages to.
+
+A new route needs its row here. `{…_id}` of an address is filled from `Estate.thing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SUPER, ADMIN, ADMIN_ELSEWHERE = "camille@a.test", "ali@a.test", "nadia@a.test"
+OPERATOR, OPERATOR_ELSEWHERE = "oscar@a.test", "olga@a.test"
+ASSIGNED, UNASSIGNED = "uma@a.test", "zoe@a.test"
+STRANGER, NOBODY, INSTALLER, ANONYMOUS = "eve@b.test", "noor@c.test", "ines@c.test", ""
+EVERYBODY = (
+    SUPER, ADMIN, ADMIN_ELSEWHERE, OPERATOR, OPERATOR_ELSEWHERE, ASSIGNED, UNASSIGNED, STRANGER, NOBODY, INSTALLER, ANONYMOUS,
+)  # fmt: skip
+
+PERSONS = frozenset(EVERYBODY) - {ANONYMOUS}
+MEMBERS = PERSONS - {NOBODY, INSTALLER}
+ADMINS = frozenset((SUPER, ADMIN, ADMIN_ELSEWHERE, STRANGER))  # of something
+REACH = frozenset((SUPER, ADMIN, OPERATOR, ASSIGNED))  # the charger in Lyon
+REACH_AS_STAFF = REACH - {ASSIGNED}
+REACH_AS_ADMIN = frozenset((SUPER, ADMIN))
+MISSING = 999_999
+FIRST_ID = 700_000  # so large that no other number on a page is an id
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who gets `status`; `says`: who may see the page and is told why they may not do that; everybody else: not there."""
+
+    who: frozenset[str]
+    status: int = 200
+    says: dict[str, int] = field(default_factory=dict)
+    form: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+
+
+ANYONE = frozenset(EVERYBODY)
+THE_CHARGER = {"charger": "{charger_id}"}
+EDIT = {"name": "Renamed", "model": "other", "location": "{location_id}"}
+NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
+POLICY: dict[str, Rule] = {
+    "GET /": Rule(PERSONS, 303),
+    "GET /static/{tree}/{path}": Rule(frozenset(), 404),  # no such file; the real ones are for everybody
+    "GET /favicon.ico": Rule(ANYONE),
+    "GET /healthz": Rule(ANYONE),
+    "GET /{path}": Rule(frozenset(), 404),
+    "GET /login": Rule(ANYONE, says=dict.fromkeys(PERSONS, 303)),
+    "POST /login": Rule(ANYONE, 422),
+    "POST /logout": Rule(PERSONS, 303),
+    "GET /forgotten": Rule(ANYONE),
+    "POST /forgotten": Rule(ANYONE),
+    "GET /reset/{token}": Rule(frozenset(), 404),
+    "POST /reset/{token}": Rule(frozenset(), 404),
+    "GET /setup": Rule(ANYONE, 303),
+    "POST /setup": Rule(ANYONE, 303),
+    "GET /account": Rule(PERSONS),
+    "POST /account/name": Rule(PERSONS, 303, form={"name": "Other"}),
+    "POST /account/language": Rule(PERSONS, 303),
+    "POST /look": Rule(ANYONE, 303),
+    "POST /account/password": Rule(PERSONS, 422),
+    "POST /account/logins/end": Rule(PERSONS, 303, form={"login": "others"}),
+    "POST /organisation": Rule(frozenset(), 404),  # no organisation of one's own is named
+    "GET /installation/attempts": Rule(frozenset((INSTALLER,))),
+    "GET /installation/outbox": Rule(frozenset((INSTALLER,))),
+    "GET /live": Rule(MEMBERS, 400, query="?topics=nonsense"),
+    "GET /chargers/add": Rule(ADMINS),
+    "POST /chargers/add": Rule(ADMINS, 422),
+    "GET /chargers": Rule(MEMBERS),
+    "GET /chargers/tiles": Rule(MEMBERS),
+    "GET /chargers/rows": Rule(MEMBERS),
+    "GET /chargers/{charger_id}": Rule(REACH),
+    "GET /chargers/{charger_id}/top": Rule(REACH),
+    "GET /chargers/{charger_id}/timeline": Rule(REACH),
+    "GET /chargers/{charger_id}/frames": Rule(REACH_AS_STAFF),
+    "GET /chargers/{charger_id}/waiting": Rule(REACH_AS_ADMIN),
+    "GET /chargers/{charger_id}/edit": Rule(REACH_AS_ADMIN),
+    "POST /chargers/{charger_id}/edit": Rule(REACH_AS_ADMIN, 303, form=EDIT),
+    "POST /chargers/{charger_id}/password": Rule(REACH_AS_ADMIN),
+    "POST /chargers/{charger_id}/disable": Rule(REACH_AS_ADMIN, 303),
+    "POST /chargers/{charger_id}/enable": Rule(REACH_AS_ADMIN, 303),
+    "GET /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN),
+    "POST /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN, 303),
+    "GET /chargers/{charger_id}/restart": Rule(REACH),
+    "POST /chargers/{charger_id}/restart": Rule(frozenset(), says=dict.fromkeys(REACH, 409), form={"when": "now"}),
+    "GET /chargers/{charger_id}/restart/icon": Rule(REACH),
+    "GET /chargers/{charger_id}/restarts": Rule(REACH),
+    "GET /chargers/{charger_id}/restarts/last": Rule(REACH),
+    "GET /restarts": Rule(MEMBERS),
+    "GET /restarts.csv": Rule(MEMBERS),
+    "GET /restarts/rows/{columns}": Rule(MEMBERS),
+    "GET /restarts/{restart_id}/panel": Rule(REACH),
+    "POST /restarts/{restart_id}/withdraw": Rule(REACH_AS_ADMIN, 303),
+    "POST /restarts/batch/new": Rule(ADMINS, says=NOT_ADMINS, form=THE_CHARGER),
+    # whoever reaches none of the chargers chose nothing
+    "POST /restarts/batch": Rule(
+        REACH_AS_ADMIN, 303, says={**dict.fromkeys(MEMBERS, 422), **dict.fromkeys(REACH, 403)}, form=THE_CHARGER
+    ),
+    "GET /batches/{batch_id}": Rule(REACH),
+    "GET /batches/{batch_id}/summary": Rule(REACH),
+    "GET /batches/{batch_id}/items": Rule(REACH),
+    "POST /batches/{batch_id}/answer": Rule(frozenset((SUPER,)), 303, form={"answer": "continue"}),  # her own
+}
+OF_A_THING = [name for name in POLICY if "_id}" in name]
+# Open to strangers too, and there is nothing there.
+NOT_FOUND_BY_ANYONE = {"GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}"}
