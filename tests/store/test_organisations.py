@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from borne.store import logins, organisations, people
+from borne.store import chargers, logins, organisations, people
+from borne.store.chargers import NewCharger
 from borne.store.db import Conflict, Database
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ async def test_the_first_organisation_is_the_oldest(database: Database) -> None:
         await organisations.create(tx, name="Acme", plan="basic", now_ms=1)
     row = await organisations.first(database)
     assert row is not None
-    assert tuple(row) == (first, "Zebra", "business", 5)
+    assert (row.id, row.name, row.plan, row.created_ms) == (first, "Zebra", "business", 5)
     named = await organisations.by_name(database, "Acme")
     assert named is not None
     assert named.plan == "basic"
@@ -100,11 +101,18 @@ async def test_a_persons_roles_places_and_chargers(database: Database) -> None:
         mine = await organisations.create(tx, name="Acme", plan="basic", now_ms=1)
         await people.add_membership(tx, person_id=number, organisation_id=mine, role="admin")
         await people.set_locations(tx, person_id=number, organisation_id=mine, location_ids=[4, 5, 4])
-        await people.assign(tx, person_id=number, charger_ids=[8, 9])
-        await people.assign(tx, person_id=number, charger_ids=[9, 10])
-    assert [tuple(row) for row in await logins.memberships_of(database, number)] == [(mine, "admin", "Acme", "basic")]
+        here = await organisations.create_location(tx, mine, name="Here", now_ms=1)
+        ids = [
+            await chargers.create(tx, NewCharger(organisation_id=mine, location_id=here, name=name, identity=name), 1)
+            for name in "ABC"
+        ]
+        await people.assign(tx, person_id=number, charger_ids=ids[:2])
+        await people.assign(tx, person_id=number, charger_ids=ids[1:])
+    (row,) = await logins.memberships_of(database, number, 1)
+    assert (row.organisation_id, row.role, row.name, row.plan) == (mine, "admin", "Acme", "basic")
     assert sorted(await logins.locations_of(database, number, mine)) == [4, 5]
-    assert sorted(await logins.chargers_of(database, number)) == [8, 9, 10]
+    assert sorted(await logins.chargers_of(database, number, mine)) == ids
+    assert await logins.chargers_of(database, number, mine + 1) == ()
     async with database.transaction() as tx:
         await people.set_locations(tx, person_id=number, organisation_id=mine, location_ids=[])
     assert await logins.locations_of(database, number, mine) == ()

@@ -96,10 +96,10 @@ async def test_memberships_come_with_name_and_plan_by_name(database: Database) -
         for name, plan, role in (("Zoo", "basic", "user"), ("Ark", "business", "admin")):
             organisation_id = await organisations.create(tx, name=name, plan=plan, now_ms=NOW_MS)
             await people.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role=role)
-    rows = await logins.memberships_of(database, person_id)
+    rows = await logins.memberships_of(database, person_id, NOW_MS)
     assert [(row.name, row.plan, row.role) for row in rows] == [("Ark", "business", "admin"), ("Zoo", "basic", "user")]
     assert await logins.locations_of(database, person_id, rows[0].organisation_id) == ()
-    assert await logins.chargers_of(database, person_id) == ()
+    assert await logins.chargers_of(database, person_id, rows[0].organisation_id) == ()
 
 
 async def test_a_reset_link_works_once_and_the_newest_only(database: Database) -> None:

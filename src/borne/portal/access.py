@@ -47,10 +47,15 @@ DAY_MS = 86_400_000
 
 
 class Organisation(msgspec.Struct, frozen=True):
+    """An organisation that somebody may choose. `until_ms`: their access ends then. `guest`: it consented to be looked into."""
+
     id: int
     name: str
     role: Role
     plan: str
+    until_ms: int | None = None
+    guest: bool = False
+    requires_second_factor: bool = False
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,10 +154,9 @@ class Access:
             return None
         if now_ms - login.seen_ms >= SEEN_EVERY_MS:
             await self._prolong(key, login.created_ms, now_ms)
-        rows = await logins.memberships_of(db, login.person_id)
-        organisations = tuple(Organisation(row.organisation_id, row.name, row.role, row.plan) for row in rows)
+        organisations = await self._organisations(login.person_id, bool(login.operates_installation), now_ms)
         organisation = next((one for one in organisations if one.id == login.organisation_id), None)
-        organisation = organisation or (organisations[0] if organisations else None)
+        organisation = organisation or next((one for one in organisations if not one.guest), None)
         return Visitor(
             token_hash=key,
             person_id=login.person_id,
@@ -165,13 +169,38 @@ class Access:
             scope=await self._scope(login.person_id, login.name, organisation) if organisation else None,
         )
 
+    async def _organisations(self, person_id: int, operates: bool, now_ms: int) -> tuple[Organisation, ...]:
+        """Those the person is a member of, then those that the installation's operator may look into."""
+        db = self._services.db
+        found = [
+            Organisation(
+                row.organisation_id,
+                row.name,
+                row.role,
+                row.plan,
+                until_ms=row.expires_ms,
+                requires_second_factor=bool(row.requires_second_factor),
+            )
+            for row in await logins.memberships_of(db, person_id, now_ms)
+        ]
+        if operates:
+            known = {one.id for one in found}
+            found += [
+                Organisation(row.organisation_id, row.name, "operator", row.plan, until_ms=row.until_ms, guest=True)
+                for row in await logins.consents_of(db, person_id, now_ms)
+                if row.organisation_id not in known
+            ]
+        return tuple(found)
+
     async def _scope(self, person_id: int, name: str, organisation: Organisation) -> Scope:
         location_ids: tuple[int, ...] | None = None
         charger_ids: tuple[int, ...] | None = None
-        if organisation.role in {"admin", "operator"}:
+        if organisation.guest:
+            pass  # every location, and nothing to change
+        elif organisation.role in {"admin", "operator"}:
             location_ids = await logins.locations_of(self._services.db, person_id, organisation.id)
         elif organisation.role != "super-admin":
-            charger_ids = await logins.chargers_of(self._services.db, person_id)
+            charger_ids = await logins.chargers_of(self._services.db, person_id, organisation.id)
         return Scope(
             person_id=person_id,
             person_name=name,
@@ -180,6 +209,7 @@ class Access:
             plan=organisation.plan,
             location_ids=location_ids,
             charger_ids=charger_ids,
+            guest=organisation.guest,
         )
 
     async def _prolong(self, key: bytes, created_ms: int, now_ms: int) -> None:

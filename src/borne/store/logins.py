@@ -6,7 +6,11 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
+    access_group_chargers,
+    access_group_people,
     assignments,
+    chargers,
+    consents,
     logins,
     membership_locations,
     memberships,
@@ -33,8 +37,19 @@ _by_token = select(
 )
 
 _memberships = (
-    select(memberships.c.organisation_id, memberships.c.role, organisations.c.name, organisations.c.plan)
-    .where(memberships.c.person_id == bindparam("person_id"), organisations.c.id == memberships.c.organisation_id)
+    select(
+        memberships.c.organisation_id,
+        memberships.c.role,
+        memberships.c.expires_ms,
+        organisations.c.name,
+        organisations.c.plan,
+        organisations.c.requires_second_factor,
+    )
+    .where(
+        memberships.c.person_id == bindparam("person_id"),
+        or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
+        organisations.c.id == memberships.c.organisation_id,
+    )
     .order_by(organisations.c.name, organisations.c.id)
 )
 
@@ -43,7 +58,41 @@ _locations = select(membership_locations.c.location_id).where(
     membership_locations.c.organisation_id == bindparam("organisation_id"),
 )
 
-_assignments = select(assignments.c.charger_id).where(assignments.c.person_id == bindparam("person_id"))
+_assignments = (
+    select(assignments.c.charger_id)
+    .join(chargers, chargers.c.id == assignments.c.charger_id)
+    .where(
+        assignments.c.person_id == bindparam("person_id"), chargers.c.organisation_id == bindparam("organisation_id")
+    )
+    .union(
+        select(access_group_chargers.c.charger_id)
+        .join(
+            access_group_people,
+            (access_group_people.c.access_group_id == access_group_chargers.c.access_group_id)
+            & (access_group_people.c.organisation_id == access_group_chargers.c.organisation_id),
+        )
+        .where(
+            access_group_people.c.person_id == bindparam("person_id"),
+            access_group_people.c.organisation_id == bindparam("organisation_id"),
+        )
+    )
+)
+
+_consents = (
+    select(
+        consents.c.organisation_id,
+        consents.c.until_ms,
+        organisations.c.name,
+        organisations.c.plan,
+    )
+    .where(
+        consents.c.person_id == bindparam("person_id"),
+        consents.c.until_ms > bindparam("now_ms"),
+        consents.c.ended_ms.is_(None),
+        organisations.c.id == consents.c.organisation_id,
+    )
+    .order_by(organisations.c.name, organisations.c.id)
+)
 
 _insert = insert(logins).values(
     token_hash=bindparam("token_hash"),
@@ -107,9 +156,14 @@ async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
     return await db.first(_by_token, {"token_hash": token_hash, "now_ms": now_ms}, fast=True)
 
 
-async def memberships_of(db: Reader, person_id: int) -> list[Row]:
-    """Rows of organisation_id, role, name, plan, by name."""
-    return await db.all(_memberships, {"person_id": person_id}, fast=True)
+async def memberships_of(db: Reader, person_id: int, now_ms: int) -> list[Row]:
+    """Rows of organisation_id, role, expires_ms, name, plan, requires_second_factor, by name; those that are over are none."""
+    return await db.all(_memberships, {"person_id": person_id, "now_ms": now_ms}, fast=True)
+
+
+async def consents_of(db: Reader, person_id: int, now_ms: int) -> list[Row]:
+    """Organisations that let this operator of the installation look in now: organisation_id, until_ms, name, plan."""
+    return await db.all(_consents, {"person_id": person_id, "now_ms": now_ms}, fast=True)
 
 
 async def locations_of(db: Reader, person_id: int, organisation_id: int) -> tuple[int, ...]:
@@ -117,9 +171,10 @@ async def locations_of(db: Reader, person_id: int, organisation_id: int) -> tupl
     return tuple(row.location_id for row in rows)
 
 
-async def chargers_of(db: Reader, person_id: int) -> tuple[int, ...]:
-    """The chargers assigned to a user."""
-    return tuple(row.charger_id for row in await db.all(_assignments, {"person_id": person_id}))
+async def chargers_of(db: Reader, person_id: int, organisation_id: int) -> tuple[int, ...]:
+    """The chargers that a user may use in an organisation: assigned one by one, or by access groups."""
+    wanted = {"person_id": person_id, "organisation_id": organisation_id}
+    return tuple(row.charger_id for row in await db.all(_assignments, wanted))
 
 
 async def start(
