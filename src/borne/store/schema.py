@@ -516,6 +516,41 @@ handovers = Table(
     Index(None, "charger_id"),
 )
 
+# A change of many chargers at once: done by a job in slices, `position` chargers of the list are behind it.
+charger_changes = Table(
+    "charger_changes",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("person_name"),
+    _text("address", default=""),  # of the browser that asked
+    _text("change"),  # JSON: engine.charger_changes.Change
+    _text("charger_ids"),  # JSON
+    _int("total"),
+    _int("position", default="0"),
+    _int("changed", default="0"),
+    _text("left_out", default="[]"),  # JSON: [[charger_id, name, reason]…]
+    _text("idempotency_key"),
+    _int("created_ms"),
+    _int("ended_ms", null=True),
+    Index(None, "organisation_id", "id"),
+    Index("charger_changes_key_uq", "organisation_id", "idempotency_key", unique=True),
+)
+
+# A file of chargers that was taken, once: a form sent twice adds them once.
+charger_imports = Table(
+    "charger_imports",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _blob("key_hash"),  # of the form's key, which the passwords are derived from
+    _text("charger_ids"),  # JSON
+    _int("created_ms"),
+    Index("charger_imports_key_uq", "organisation_id", "key_hash", unique=True),
+)
+
 events = Table(
     "events",
     metadata,
@@ -715,6 +750,6 @@ settings = Table(  # secrets made once per installation (keys outside the databa
 # SQLite would give the id of the newest deleted row to the next one: a new charger must not inherit the history of another.
 for _table in (
     organisations, locations, people, access_groups, invitations, identity_providers, api_tokens, consents, chargers, restarts,
-    batches, sessions,
+    batches, sessions, charger_changes, charger_imports,
 ):  # fmt: skip
     _table.dialect_options["sqlite"]["autoincrement"] = True

@@ -324,8 +324,41 @@ handovers = Table(
     Index(None, "charger_id"),
 )
 
+charger_changes = Table(
+    "charger_changes",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("person_name"),
+    _text("address", default=""),
+    _text("change"),
+    _text("charger_ids"),
+    _int("total"),
+    _int("position", default="0"),
+    _int("changed", default="0"),
+    _text("left_out", default="[]"),
+    _text("idempotency_key"),
+    _int("created_ms"),
+    _int("ended_ms", null=True),
+    Index(None, "organisation_id", "id"),
+    Index("charger_changes_key_uq", "organisation_id", "idempotency_key", unique=True),
+)
+
+charger_imports = Table(
+    "charger_imports",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _blob("key_hash"),
+    _text("charger_ids"),
+    _int("created_ms"),
+    Index("charger_imports_key_uq", "organisation_id", "key_hash", unique=True),
+)
+
 for _table in (
-    invitations, access_groups, api_tokens, identity_providers, consents,
+    invitations, access_groups, api_tokens, identity_providers, consents, charger_changes, charger_imports,
 ):  # fmt: skip
     _table.dialect_options["sqlite"]["autoincrement"] = True
 
