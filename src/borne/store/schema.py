@@ -216,6 +216,7 @@ logins = Table(
     _text("address", default=""),
     _text("agent", default=""),
     _int("second_factor", default="0"),  # 1: it passed one
+    _int("provider_id", null=True),  # it came through this identity provider, and reaches its organisation alone
     PrimaryKeyConstraint("token_hash"),
     Index(None, "person_id"),
     Index(None, "expires_ms"),
@@ -286,6 +287,7 @@ identity_providers = Table(  # OpenID Connect, each for one organisation
     _text("client_id"),
     _blob("client_secret", null=True),  # encrypted (store.box)
     _int("disabled", default="0"),
+    _int("covers_second_factor", default="0"),  # 1: the organisation says that it asks for one
     _int("created_ms"),
     Index(None, "organisation_id"),
 )
@@ -331,6 +333,8 @@ plan_days = Table(  # what each day was billed by
     _text("day"),  # YYYY-MM-DD, UTC
     _text("plan"),
     _int("chargers"),
+    _int("price_cents"),  # for a charger and a month, as it was then
+    _int("late", default="0"),  # 1: written down after the day, from what was known by then
     PrimaryKeyConstraint("organisation_id", "day"),
 )
 

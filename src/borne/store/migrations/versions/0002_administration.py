@@ -170,6 +170,7 @@ identity_providers = Table(
     _text("client_id"),
     _blob("client_secret", null=True),
     _int("disabled", default="0"),
+    _int("covers_second_factor", default="0"),
     _int("created_ms"),
     Index(None, "organisation_id"),
 )
@@ -203,6 +204,8 @@ plan_days = Table(
     _text("day"),
     _text("plan"),
     _int("chargers"),
+    _int("price_cents"),
+    _int("late", default="0"),
     PrimaryKeyConstraint("organisation_id", "day"),
 )
 
@@ -381,6 +384,7 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("tags", _text("group_tag", null=True)),
     ("tags", _int("created_ms", default="0")),
     ("logins", _int("second_factor", default="0")),
+    ("logins", _int("provider_id", null=True)),
 )
 INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (("tags_person_id", "tags", ["person_id"], False),)
 
