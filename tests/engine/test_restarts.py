@@ -219,10 +219,11 @@ async def strike(small: Small) -> None:
 
 
 @on_both
-async def test_a_role_taken_away_before_the_sending_counts(small: Small) -> None:
+@pytest.mark.parametrize("change", [{"role": "user"}, {"expires_ms": 1}])
+async def test_a_role_taken_away_before_the_sending_counts(small: Small, change: dict[str, object]) -> None:
     restart_id = await planned(small)
     async with small.house.db.transaction() as tx:
-        await tx.run(update(memberships).values(role="user"))
+        await tx.run(update(memberships).values(**change))
     await strike(small)
     assert await small.house.restarts.take(small.charger_id, small.epoch) is None
     assert await verdict_of(small.house, restart_id) == ("not_sent", "role")

@@ -175,7 +175,7 @@ class Restarts:
         requester = await store.requester(tx, held.state.id)
         if requester is None or requester.organisation_id != room.organisation_id:
             return "role"
-        role = await room_store.role_of(tx, requester.person_id, room.organisation_id)
+        role = await room_store.role_of(tx, requester.person_id, room.organisation_id, now_ms)
         if role not in ADMINS:
             return "role"
         if role == "admin" and not await store.administers(

@@ -87,7 +87,8 @@ async def okay(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
     )
     outcome = await page.services.restarts.request(page.scope, charger_id, new)
     if outcome.reasons:
-        texts = reason_texts(outcome.reasons, page.language, plan=page.scope.plan, model=row.model)
+        plan = await rooms.plan_of(page.services.db, row.organisation_id)  # it may have changed since the page began
+        texts = reason_texts(outcome.reasons, page.language, plan=plan, model=row.model)
         return _asked(page, replace(question, reasons=texts), entered, 409)
     if outcome.restart_id is None:
         raise NotFoundException

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, func, or_, select
 
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import chargers, locations, memberships, organisations, restarts, sessions
+from borne.store.schema import chargers, locations, memberships, organisations, people, restarts, sessions
 
 CHARGER_KEYS = ("id", "version")
 CHARGER_COLUMNS = ("version", "state", "online", "epoch", "protocol", "firmware")
@@ -99,8 +99,15 @@ _location = select(locations.c.accepts_unknown_tags, locations.c.time_zone).wher
     locations.c.id == bindparam("location_id")
 )
 _plan = select(organisations.c.plan).where(organisations.c.id == bindparam("organisation_id"))
-_role = select(memberships.c.role).where(
-    memberships.c.person_id == bindparam("person_id"), memberships.c.organisation_id == bindparam("organisation_id")
+_role = (
+    select(memberships.c.role)
+    .join(people, people.c.id == memberships.c.person_id)
+    .where(
+        memberships.c.person_id == bindparam("person_id"),
+        memberships.c.organisation_id == bindparam("organisation_id"),
+        or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
+        people.c.disabled == 0,
+    )
 )
 
 
@@ -175,7 +182,8 @@ async def plan_of(db: Reader, organisation_id: int) -> str:
     return await db.value(_plan, {"organisation_id": organisation_id}, fast=True) or ""
 
 
-async def role_of(db: Reader, person_id: int, organisation_id: int) -> str | None:
-    """The person's role there, None when they have none."""
-    role: str | None = await db.value(_role, {"person_id": person_id, "organisation_id": organisation_id}, fast=True)
+async def role_of(db: Reader, person_id: int, organisation_id: int, now_ms: int) -> str | None:
+    """The person's role there; None when they have none, it is over, or their account is disabled."""
+    wanted = {"person_id": person_id, "organisation_id": organisation_id, "now_ms": now_ms}
+    role: str | None = await db.value(_role, wanted, fast=True)
     return role
