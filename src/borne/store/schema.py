@@ -107,8 +107,13 @@ memberships = Table(
     _text("role"),  # super-admin, admin, operator, user
     _int("created_ms", default="0"),
     _int("expires_ms", null=True),  # temporary access: over from then on
+    _int("seen_ms", null=True),  # when the person last looked at this organisation
+    # As chargers.search: the name's place in the order, then the folded name and e-mail (store.people keeps it).
+    Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
     PrimaryKeyConstraint("person_id", "organisation_id"),
     Index(None, "organisation_id", "role"),
+    # The list of people walks this index alone, without the rows (store.people_list).
+    Index("memberships_by_name", "organisation_id", "search", "person_id", "role", "expires_ms", "seen_ms"),
 )
 
 # The locations of an admin (or operator) of locations. None at all: no location.
@@ -119,6 +124,7 @@ membership_locations = Table(
     _int("organisation_id"),
     _int("location_id"),
     PrimaryKeyConstraint("person_id", "organisation_id", "location_id"),
+    Index(None, "organisation_id", "location_id", "person_id"),
 )
 
 # A mail with a link that makes somebody a member, once.
@@ -128,8 +134,9 @@ invitations = Table(
     _id(),
     _int("organisation_id"),
     _text("email"),  # casefolded
+    _text("name", default=""),  # as the one who invites knows them
+    Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
     _text("role"),
-    _text("location_ids", default="[]"),  # JSON
     _int("access_group_id", null=True),
     _text("tags", default="[]"),  # JSON: RFID numbers
     _text("language", null=True),
@@ -138,13 +145,42 @@ invitations = Table(
     _int("person_id", null=True),  # who invites
     _text("person_name"),
     _int("created_ms"),
-    _int("sent_ms"),
+    _int("sent_ms", null=True),  # None: its mail is still to be written
     _int("expires_ms"),
     _int("accepted_ms", null=True),
     _int("revoked_ms", null=True),
     Index("invitations_token_uq", "token_hash", unique=True),
-    Index(None, "organisation_id", "email"),
-    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "created_ms"),
+    # One open invitation an address.
+    Index(
+        "invitations_open_uq",
+        "organisation_id",
+        "email",
+        unique=True,
+        sqlite_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+        postgresql_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+    ),
+    Index(
+        "invitations_by_name",
+        "organisation_id",
+        "search",
+        "id",
+        "role",
+        "expires_ms",
+        "sent_ms",
+        sqlite_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+        postgresql_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+    ),
+)
+
+invitation_locations = Table(
+    "invitation_locations",
+    metadata,
+    _int("invitation_id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    PrimaryKeyConstraint("invitation_id", "location_id"),
+    Index(None, "organisation_id", "location_id", "invitation_id"),
 )
 
 # The chargers a user may use and see, one by one.

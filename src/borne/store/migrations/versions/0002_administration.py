@@ -18,6 +18,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 
 revision = "0002"
@@ -58,8 +59,9 @@ invitations = Table(
     _id(),
     _int("organisation_id"),
     _text("email"),
+    _text("name", default=""),
+    Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
     _text("role"),
-    _text("location_ids", default="[]"),
     _int("access_group_id", null=True),
     _text("tags", default="[]"),
     _text("language", null=True),
@@ -68,13 +70,41 @@ invitations = Table(
     _int("person_id", null=True),
     _text("person_name"),
     _int("created_ms"),
-    _int("sent_ms"),
+    _int("sent_ms", null=True),
     _int("expires_ms"),
     _int("accepted_ms", null=True),
     _int("revoked_ms", null=True),
     Index("invitations_token_uq", "token_hash", unique=True),
-    Index(None, "organisation_id", "email"),
-    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "created_ms"),
+    Index(
+        "invitations_open_uq",
+        "organisation_id",
+        "email",
+        unique=True,
+        sqlite_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+        postgresql_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+    ),
+    Index(
+        "invitations_by_name",
+        "organisation_id",
+        "search",
+        "id",
+        "role",
+        "expires_ms",
+        "sent_ms",
+        sqlite_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+        postgresql_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
+    ),
+)
+
+invitation_locations = Table(
+    "invitation_locations",
+    metadata,
+    _int("invitation_id"),
+    _int("organisation_id"),
+    _int("location_id"),
+    PrimaryKeyConstraint("invitation_id", "location_id"),
+    Index(None, "organisation_id", "location_id", "invitation_id"),
 )
 
 access_groups = Table(
@@ -381,12 +411,31 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("people", _int("erased_ms", null=True)),
     ("memberships", _int("created_ms", default="0")),
     ("memberships", _int("expires_ms", null=True)),
+    ("memberships", _int("seen_ms", null=True)),
+    (
+        "memberships",
+        Column("search", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False, server_default=""),
+    ),
     ("tags", _text("group_tag", null=True)),
     ("tags", _int("created_ms", default="0")),
     ("logins", _int("second_factor", default="0")),
     ("logins", _int("provider_id", null=True)),
 )
-INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (("tags_person_id", "tags", ["person_id"], False),)
+INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
+    (
+        "memberships_by_name",
+        "memberships",
+        ["organisation_id", "search", "person_id", "role", "expires_ms", "seen_ms"],
+        False,
+    ),
+    (
+        "membership_locations_organisation_id_location_id_person_id",
+        "membership_locations",
+        ["organisation_id", "location_id", "person_id"],
+        False,
+    ),
+    ("tags_person_id", "tags", ["person_id"], False),
+)
 
 
 def upgrade() -> None:
