@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Text, bindparam, func, or_, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import audit_head, audit_log
@@ -13,6 +13,8 @@ COLUMNS = (
     "seq", "at_ms", "organisation_id", "actor_id", "action", "object_kind", "object_id", "person_id", "commitment", "hash",
     "details", "salt",
 )  # fmt: skip
+
+ERASE_AT_ONCE = 500
 
 _next = (
     update(audit_head)
@@ -29,6 +31,14 @@ _erase = (
     update(audit_log)
     .where(or_(audit_log.c.actor_id == bindparam("of_person_id"), audit_log.c.person_id == bindparam("of_person_id")))
     .values(details=None, salt=None)
+)
+_hash_of = select(audit_log.c.hash).where(audit_log.c.seq == bindparam("seq"))
+_erase_rows = (
+    update(audit_log).where(audit_log.c.seq.in_(bindparam("rows", expanding=True))).values(details=None, salt=None)
+)
+_mentions = select(audit_log.c.seq).where(
+    audit_log.c.seq > bindparam("after_seq"),
+    func.replace(audit_log.c.details, bindparam("text", type_=Text), "") != audit_log.c.details,  # on both databases
 )
 
 
@@ -61,3 +71,19 @@ async def following(db: Reader, after_seq: int, limit: int = 1000) -> list[Row]:
 async def erase(tx: Transaction, person_id: int) -> int:
     """Take the texts from all rows of a person, as the one who did or the one it was done to; the chain stays whole."""
     return await tx.run(_erase, {"of_person_id": person_id})
+
+
+async def erase_rows(tx: Transaction, rows: Sequence[int]) -> None:
+    """Take the texts from these rows."""
+    for start in range(0, len(rows), ERASE_AT_ONCE):
+        await tx.run(_erase_rows, {"rows": list(rows[start : start + ERASE_AT_ONCE])})
+
+
+async def mentions(db: Reader, text: str, after_seq: int = 0) -> list[int]:
+    """Rows whose texts hold this one, of the whole chain. Reads every row after `after_seq`."""
+    return [row.seq for row in await db.all(_mentions, {"text": text, "after_seq": after_seq})]
+
+
+async def is_row(db: Reader, seq: int, row_hash: bytes) -> bool:
+    """Whether the row of this number has this hash; number 0 stands before the first row."""
+    return seq == 0 or await db.value(_hash_of, {"seq": seq}) == row_hash
