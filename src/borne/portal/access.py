@@ -17,12 +17,14 @@ import msgspec
 from litestar.connection import ASGIConnection, Request
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
+from msgspec.structs import replace
 
 from borne.bus.port import Hint
 from borne.core import policy
 from borne.core.plans import Feature
 from borne.core.policy import ACTIONS, Action
-from borne.core.scope import Role, Scope
+from borne.core.scope import Scope
+from borne.engine.visitors import Organisation, organisations_of, scope_in
 from borne.portal.services import Services
 from borne.store import logins, people
 
@@ -46,22 +48,14 @@ LONGEST_LOGIN_DAYS = 90  # whatever the visits
 DAY_MS = 86_400_000
 
 
-class Organisation(msgspec.Struct, frozen=True):
-    """An organisation that somebody may choose. `until_ms`: their access ends then. `guest`: it consented to be looked into."""
-
-    id: int
-    name: str
-    role: Role
-    plan: str
-    until_ms: int | None = None
-    guest: bool = False
-    requires_second_factor: bool = False
-
-
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """A logged-in person. `scope` is None for somebody who belongs to no organisation."""
+    """A logged-in person. `scope` is None for somebody who belongs to no organisation, or to one that shows nothing before
+    this login has passed a second factor (`needs_second_factor`)."""
 
     token_hash: bytes
+    since_ms: int  # when this login began
+    second_factor: bool  # it passed one, which the person still has
+    has_second_factor: bool
     person_id: int
     name: str
     email: str
@@ -70,6 +64,11 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     organisations: tuple[Organisation, ...]
     organisation: Organisation | None
     scope: Scope | None
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """The organisation requires a second factor, and this login has passed none."""
+        return self.organisation is not None and self.organisation.requires_second_factor and not self.second_factor
 
     def may(self, level: May) -> bool:
         if level in {"anyone", "person"}:
@@ -83,6 +82,18 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
 
 class LoginNeededError(Exception):
     """Nobody is logged in where somebody has to be."""
+
+
+class SecondFactorNeededError(Exception):
+    """The organisation shows nothing to a login that has passed no second factor."""
+
+
+class ConfirmationNeededError(Exception):
+    """Only somebody who has just shown who they are may do this. `onward`: the page to come back to then."""
+
+    def __init__(self, onward: str) -> None:
+        super().__init__(onward)
+        self.onward = onward
 
 
 class PlanNeededError(Exception):
@@ -154,11 +165,14 @@ class Access:
             return None
         if now_ms - login.seen_ms >= SEEN_EVERY_MS:
             await self._prolong(key, login.created_ms, now_ms)
-        organisations = await self._organisations(login.person_id, bool(login.operates_installation), now_ms)
+        organisations = await organisations_of(db, login.person_id, bool(login.operates_installation), now_ms)
         organisation = next((one for one in organisations if one.id == login.organisation_id), None)
         organisation = organisation or next((one for one in organisations if not one.guest), None)
-        return Visitor(
+        visitor = Visitor(
             token_hash=key,
+            since_ms=login.created_ms,
+            second_factor=bool(login.second_factor and login.has_second_factor),
+            has_second_factor=bool(login.has_second_factor),
             person_id=login.person_id,
             name=login.name,
             email=login.email,
@@ -166,51 +180,11 @@ class Access:
             operates_installation=bool(login.operates_installation),
             organisations=organisations,
             organisation=organisation,
-            scope=await self._scope(login.person_id, login.name, organisation) if organisation else None,
+            scope=None,
         )
-
-    async def _organisations(self, person_id: int, operates: bool, now_ms: int) -> tuple[Organisation, ...]:
-        """Those the person is a member of, then those that the installation's operator may look into."""
-        db = self._services.db
-        found = [
-            Organisation(
-                row.organisation_id,
-                row.name,
-                row.role,
-                row.plan,
-                until_ms=row.expires_ms,
-                requires_second_factor=bool(row.requires_second_factor),
-            )
-            for row in await logins.memberships_of(db, person_id, now_ms)
-        ]
-        if operates:
-            known = {one.id for one in found}
-            found += [
-                Organisation(row.organisation_id, row.name, "operator", row.plan, until_ms=row.until_ms, guest=True)
-                for row in await logins.consents_of(db, person_id, now_ms)
-                if row.organisation_id not in known
-            ]
-        return tuple(found)
-
-    async def _scope(self, person_id: int, name: str, organisation: Organisation) -> Scope:
-        location_ids: tuple[int, ...] | None = None
-        charger_ids: tuple[int, ...] | None = None
-        if organisation.guest:
-            pass  # every location, and nothing to change
-        elif organisation.role in {"admin", "operator"}:
-            location_ids = await logins.locations_of(self._services.db, person_id, organisation.id)
-        elif organisation.role != "super-admin":
-            charger_ids = await logins.chargers_of(self._services.db, person_id, organisation.id)
-        return Scope(
-            person_id=person_id,
-            person_name=name,
-            organisation_id=organisation.id,
-            role=organisation.role,
-            plan=organisation.plan,
-            location_ids=location_ids,
-            charger_ids=charger_ids,
-            guest=organisation.guest,
-        )
+        if organisation is None or visitor.needs_second_factor:
+            return visitor  # without a scope nothing of an organisation can be asked for
+        return replace(visitor, scope=await scope_in(db, login.person_id, login.name, organisation))
 
     async def _prolong(self, key: bytes, created_ms: int, now_ms: int) -> None:
         """Slide the expiry. A database that cannot write now must not keep people from looking."""
@@ -255,6 +229,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     visitor = visitor_of(connection)
     if visitor is None:
         raise LoginNeededError
+    if visitor.needs_second_factor and may not in {"person", "installation"}:
+        raise SecondFactorNeededError
     if not visitor.may(may) or (visitor.scope and visitor.scope.guest and not _only_looks(connection, may)):
         raise NotFoundException
     if may in ACTIONS and visitor.scope and (feature := policy.missing_feature(visitor.scope, may)):

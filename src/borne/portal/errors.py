@@ -13,7 +13,13 @@ from litestar.exceptions import HTTPException
 
 from borne.core import plans
 from borne.engine.passwords import TooBusyError
-from borne.portal.access import LoginNeededError, PlanNeededError, SetupNeededError
+from borne.portal.access import (
+    ConfirmationNeededError,
+    LoginNeededError,
+    PlanNeededError,
+    SecondFactorNeededError,
+    SetupNeededError,
+)
 from borne.portal.frame import AnyRequest, PageView, toast_event
 from borne.portal.language import N_
 from borne.store.db import BadValue
@@ -131,6 +137,23 @@ def on_plan_needed(request: AnyRequest, error: PlanNeededError) -> Response[str]
     return _answer(request, 403, text)
 
 
+def on_second_factor_needed(request: AnyRequest, _error: SecondFactorNeededError) -> Response[str]:
+    """The organisation wants more than a password: to the page that asks for it, or helps to set one up."""
+    page = PageView(request)
+    if page.is_part:
+        return Response(
+            "", media_type=MediaType.TEXT, status_code=403, headers={"hx-redirect": "/account/second-factor"}
+        )
+    if request.method not in {"GET", "HEAD"} or "text/event-stream" in request.headers.get("accept", ""):
+        return _answer(request, 403, page._("Your organisation asks for a second factor. Nothing was changed."))
+    return page.go(f"/account/second-factor?next={quote(page._here(), safe='/')}")
+
+
+def on_confirmation_needed(request: AnyRequest, error: ConfirmationNeededError) -> Response[str]:
+    """What follows is for whoever has just shown who they are."""
+    return PageView(request).go(f"/account/confirm?next={quote(error.onward, safe='/')}")
+
+
 def on_setup_needed(request: AnyRequest, _error: SetupNeededError) -> Response[str]:
     return PageView(request).go("/setup")
 
@@ -142,6 +165,8 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     BadValue: on_impossible_value,
     LoginNeededError: on_login_needed,
     PlanNeededError: on_plan_needed,
+    SecondFactorNeededError: on_second_factor_needed,
+    ConfirmationNeededError: on_confirmation_needed,
     SetupNeededError: on_setup_needed,
     500: on_any,
 }

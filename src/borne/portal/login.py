@@ -14,13 +14,15 @@ from litestar.datastructures import Cookie
 from litestar.params import FromPath, FromQuery
 
 from borne.engine.passwords import SHORTEST, TooBusyError, is_acceptable
+from borne.portal import steps
 from borne.portal.access import DAY_MS, access_of, token_hash
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, email_of, password_of, text_of
 from borne.portal.frame import Page
 from borne.portal.rate_limit import Limits
 from borne.portal.security import local_path, login_cookie
-from borne.store import logins, people
+from borne.store import login_steps, logins, people, second_factor
+from borne.store.db import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ AGENT_BOUND = 300
 TOKEN_BYTES = 32
 MINUTE_MS = 60_000
 DAY_S = 86_400
+SECOND_FACTOR_MINUTES = 10
 
 
 def limits_of(page: Page) -> Limits:
@@ -56,10 +59,9 @@ async def log_in(page: Page, data: Form) -> Response[str]:
     if not await is_password(page, email, usable_hash, password) or person is None:
         error = page._("The e-mail address or the password is wrong.")
         return page.show("login.html", 422, email=email, next=onward, error=error)
-    cookie = await start_login(page, person.id)
     if page.services.passwords.is_outdated(person.password_hash):
         await _strengthen(page, person.id, password)
-    return page.go(onward, cookies=[cookie])
+    return await first_factor_passed(page, person.id, onward)
 
 
 def _refuse_the_hasty(page: Page, email: str) -> None:
@@ -89,24 +91,46 @@ def _wait_words(page: Page, wait_s: int) -> str:
     )
 
 
-async def start_login(page: Page, person_id: int) -> Cookie:
-    """Make a new login, with a token that nobody knew before, in the place of the browser's old one."""
+async def first_factor_passed(page: Page, person_id: int, onward: str, toast: str | None = None) -> Response[str]:
+    """Log somebody in who proved to be this person, or ask for their second factor first: until then there is no login."""
+    if await second_factor.has(page.services.db, person_id):
+        return page.go("/login/second", toast=toast, cookies=[await ask_second_factor(page, person_id, onward)])
+    return page.go(onward, toast=toast, cookies=[await start_login(page, person_id)])
+
+
+async def ask_second_factor(page: Page, person_id: int, onward: str) -> Cookie:
+    """Begin the step between a password and a second factor: the cookie that /login/second continues."""
+    return await steps.begin(page, "second", SECOND_FACTOR_MINUTES, person_id, next=onward)
+
+
+async def start_login(page: Page, person_id: int, *, second_factor: bool = False) -> Cookie:
+    """Make a new login, with a token that nobody knew before, in the place of the browser's old one.
+
+    `second_factor`: it has passed one. Nothing else makes a login: ask `first_factor_passed` where one may be missing.
+    """
+    async with page.services.db.transaction() as tx:
+        cookie = await add_login(tx, page, person_id, second_factor=second_factor)
+    access_of(page.request).changed(person_id)
+    return cookie
+
+
+async def add_login(tx: Transaction, page: Page, person_id: int, *, second_factor: bool) -> Cookie:
+    """`start_login` inside a transaction that spends what the login was proved with; say `access.changed` after it."""
     settings, now_ms = page.services.settings, page.services.clock.now_ms()
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    async with page.services.db.transaction() as tx:
-        if page.visitor is not None:
-            await logins.end(tx, page.visitor.token_hash)
-        await logins.start(
-            tx,
-            token_hash=token_hash(token),
-            person_id=person_id,
-            organisation_id=_kept_organisation(page, person_id),
-            now_ms=now_ms,
-            expires_ms=now_ms + settings.login_days * DAY_MS,
-            address=page.address,
-            agent=page.request.headers.get("user-agent", "")[:AGENT_BOUND],
-        )
-    access_of(page.request).changed(person_id)
+    if page.visitor is not None:
+        await logins.end(tx, page.visitor.token_hash)
+    await logins.start(
+        tx,
+        token_hash=token_hash(token),
+        person_id=person_id,
+        organisation_id=_kept_organisation(page, person_id),
+        now_ms=now_ms,
+        expires_ms=now_ms + settings.login_days * DAY_MS,
+        address=page.address,
+        agent=page.request.headers.get("user-agent", "")[:AGENT_BOUND],
+        second_factor=second_factor,
+    )
     return login_cookie(settings, token, settings.login_days * DAY_S)
 
 
@@ -206,10 +230,11 @@ async def reset(page: Page, token: FromPath[str], data: Form) -> Response[str]:
         if is_first:
             await people.set_password(tx, person_id, password_hash)
             await logins.end_others(tx, person_id, b"")
+            await login_steps.end_of(tx, person_id)
     if not is_first:
         return _reset_is_over(page)
     access_of(page.request).changed(person_id)
-    return page.go("/", toast=page._("Your new password is set."), cookies=[await start_login(page, person_id)])
+    return await first_factor_passed(page, person_id, "/", toast=page._("Your new password is set."))
 
 
 def password_words(page: Page) -> str:

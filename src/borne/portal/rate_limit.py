@@ -1,4 +1,4 @@
-"""How fast somebody may try: counters in memory, each forgotten after its window, all together bounded.
+"""How fast somebody may try.
 
 The portal slows guessing down without letting a stranger lock anybody out: an address, and an address trying one account, are
 refused for a while; an account that is tried from everywhere only answers more slowly.
@@ -7,53 +7,9 @@ refused for a while; an account that is tried from everywhere only answers more 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import math
-from collections import OrderedDict
 from collections.abc import Callable
 
-MINUTE_MS = 60_000
-
-
-class Counter:
-    """Counts events by key over the last window; at `keys_bound` keys the oldest are forgotten."""
-
-    def __init__(self, limit: int, window_ms: int, now_ms: Callable[[], int], keys_bound: int = 50_000) -> None:
-        self.limit = limit
-        self.window_ms = window_ms
-        self._now_ms = now_ms
-        self._keys_bound = keys_bound
-        self._windows: OrderedDict[str, tuple[int, int]] = OrderedDict()  # key: (start of window, events in it)
-
-    def count(self, key: str) -> int:
-        started_ms, events = self._windows.get(key, (0, 0))
-        return events if self._now_ms() - started_ms < self.window_ms else 0
-
-    def add(self, key: str) -> int:
-        """Note an event; how many there are now in its window."""
-        events = self.count(key) + 1
-        started_ms = self._windows[key][0] if events > 1 else self._now_ms()
-        self._windows[key] = (started_ms, events)
-        self._windows.move_to_end(key)
-        while len(self._windows) > self._keys_bound:
-            self._windows.popitem(last=False)
-        return events
-
-    def wait_s(self, key: str) -> int:
-        """Seconds until the key may try again; 0 when it may now."""
-        if self.count(key) < self.limit:
-            return 0
-        left_ms = self._windows[key][0] + self.window_ms - self._now_ms()
-        return max(1, math.ceil(left_ms / 1_000))
-
-    def take_back(self, key: str) -> None:
-        """One event less in the key's window."""
-        if self.count(key):
-            started_ms, events = self._windows[key]
-            self._windows[key] = (started_ms, events - 1)
-
-    def forget(self, key: str) -> None:
-        self._windows.pop(key, None)
+from borne.engine.rate_limit import MINUTE_MS, Counter, network_of
 
 
 class Limits:
@@ -66,6 +22,10 @@ class Limits:
         self.forgotten = Counter(3, 15 * MINUTE_MS, now_ms)  # mails to one account
         self.forgotten_address = Counter(20, 60 * MINUTE_MS, now_ms)
         self.setup = Counter(20, 5 * MINUTE_MS, now_ms)
+        # Codes of a second factor: only who knows the password gets that far, so that these shut for a while.
+        self.code = Counter(10, 15 * MINUTE_MS, now_ms)  # of one person, from wherever
+        self.code_of_day = Counter(40, 24 * 60 * MINUTE_MS, now_ms)
+        self.challenge = Counter(60, 5 * MINUTE_MS, now_ms)  # passkey challenges for one address
         self._slow = 0
 
     def login_wait_s(self, address: str, email: str) -> int:
@@ -92,6 +52,23 @@ class Limits:
         self.pair.take_back(f"{network} {email}")
         self.account.take_back(email)
 
+    def code_wait_s(self, address: str, person_id: int) -> int:
+        """Seconds until a code of this person's second factor may be tried from this address; 0: now."""
+        key = str(person_id)
+        return max(self.address.wait_s(network_of(address)), self.code.wait_s(key), self.code_of_day.wait_s(key))
+
+    def code_tried(self, address: str, person_id: int) -> int:
+        """Count a failure before the code is looked at; how many there were of this person's."""
+        self.address.add(network_of(address))
+        self.code_of_day.add(str(person_id))
+        return self.code.add(str(person_id))
+
+    def code_fitted(self, address: str, person_id: int) -> None:
+        """It was no failure. Earlier ones stay: whoever guesses is not forgiven because the owner came by."""
+        self.address.take_back(network_of(address))
+        for counter in (self.code, self.code_of_day):
+            counter.take_back(str(person_id))
+
     async def slow_down(self, email: str) -> bool:
         """Wait a little where an account is under attack. False: too many wait already, try later."""
         over = self.account.count(email) - self.account.limit
@@ -110,16 +87,3 @@ class Limits:
 SLOW_STEP_S = 0.25
 SLOWEST_S = 3.0
 SLOW_BOUND = 200  # requests waiting at once
-
-
-def network_of(address: str) -> str:
-    """Who an address is: itself in IPv4, its /64 in IPv6 (one subscriber has that many)."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-from functools import cache
 from typing import Any
 
 from litestar.config.csrf import CSRFConfig
@@ -12,6 +10,7 @@ from litestar.datastructures import Cookie, MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from borne.engine import addresses
 from borne.portal.access import Access
 from borne.portal.services import PortalSettings
 
@@ -85,37 +84,9 @@ def csrf_config(settings: PortalSettings) -> CSRFConfig:
 
 
 def address_of(request: ASGIConnection[Any, Any, Any, Any], settings: PortalSettings) -> str:
-    """The address of the browser: the peer, or what a trusted proxy says of it (the last hop that is none of ours)."""
+    """The address of the browser: the peer, or what a trusted proxy says of it."""
     peer = request.client.host if request.client else ""
-    if not settings.trusted_proxies or not _is_trusted(peer, settings.trusted_proxies):
-        return peer
-    for hop in map(str.strip, reversed(request.headers.get("x-forwarded-for", "").split(","))):
-        if not _is_address(hop):
-            break
-        peer = hop
-        if not _is_trusted(hop, settings.trusted_proxies):
-            break
-    return peer
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_trusted(address: str, networks: tuple[str, ...]) -> bool:
-    if not _is_address(address):
-        return False
-    ip = ipaddress.ip_address(address)
-    return any(ip in network for network in _parsed(networks))
-
-
-@cache
-def _parsed(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(network, strict=False) for network in networks)
+    return addresses.address_of(peer, request.headers.get("x-forwarded-for", ""), settings.trusted_proxies)
 
 
 def local_path(asked: str | None, otherwise: str = "/") -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from litestar import Response, get, post
 
 from borne.engine.passwords import SHORTEST, is_acceptable
+from borne.engine.rate_limit import network_of
 from borne.portal.access import access_of
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, email_of, is_email, password_of, text_of
 from borne.portal.frame import Page
 from borne.portal.login import limits_of, password_words, start_login
-from borne.portal.rate_limit import network_of
 from borne.store import organisations, people
 from borne.store.db import Conflict
 

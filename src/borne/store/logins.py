@@ -18,6 +18,7 @@ from borne.store.schema import (
     password_resets,
     people,
 )
+from borne.store.second_factor import has_any
 
 _by_token = select(
     logins.c.person_id,
@@ -29,6 +30,8 @@ _by_token = select(
     people.c.email,
     people.c.language,
     people.c.operates_installation,
+    logins.c.second_factor,
+    has_any().label("has_second_factor"),
 ).where(
     logins.c.token_hash == bindparam("token_hash"),
     logins.c.expires_ms > bindparam("now_ms"),
@@ -84,6 +87,7 @@ _consents = (
         consents.c.until_ms,
         organisations.c.name,
         organisations.c.plan,
+        organisations.c.requires_second_factor,
     )
     .where(
         consents.c.person_id == bindparam("person_id"),
@@ -103,6 +107,7 @@ _insert = insert(logins).values(
     expires_ms=bindparam("expires_ms"),
     address=bindparam("address"),
     agent=bindparam("agent"),
+    second_factor=bindparam("second_factor"),
 )
 
 _seen = (
@@ -152,7 +157,8 @@ _prune = delete(logins).where(logins.c.token_hash.in_(_ended))
 
 async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
     """The login and its person: person_id, organisation_id, created_ms, seen_ms, expires_ms, name, email, language,
-    operates_installation; None when it ended, expired, or the person is disabled."""
+    operates_installation, second_factor (this login passed one), has_second_factor; None when it ended, expired, or the
+    person is disabled."""
     return await db.first(_by_token, {"token_hash": token_hash, "now_ms": now_ms}, fast=True)
 
 
@@ -162,7 +168,8 @@ async def memberships_of(db: Reader, person_id: int, now_ms: int) -> list[Row]:
 
 
 async def consents_of(db: Reader, person_id: int, now_ms: int) -> list[Row]:
-    """Organisations that let this operator of the installation look in now: organisation_id, until_ms, name, plan."""
+    """Organisations that let this operator of the installation look in now: organisation_id, until_ms, name, plan,
+    requires_second_factor."""
     return await db.all(_consents, {"person_id": person_id, "now_ms": now_ms}, fast=True)
 
 
@@ -187,6 +194,7 @@ async def start(
     expires_ms: int,
     address: str,
     agent: str,
+    second_factor: bool = False,
 ) -> None:
     """Add a login, and sweep away the expired ones of everybody."""
     await tx.run(_end_expired, {"now_ms": now_ms})
@@ -200,6 +208,7 @@ async def start(
             "expires_ms": expires_ms,
             "address": address,
             "agent": agent,
+            "second_factor": int(second_factor),
         },
     )
 
