@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from borne.core.plans import PLANS, Feature, cheapest_with, has
+from borne.core.plans import LIMITED, PLANS, Feature, cheapest_with, has, limit, lost, rank
 
 
 @pytest.mark.parametrize(("plan", "expected"), [("basic", False), ("standard", True), ("business", True)])
@@ -39,3 +39,22 @@ def test_the_cheapest_plan_with_a_feature_is_named() -> None:
     assert cheapest_with("RESTART").id == "standard"
     assert cheapest_with("BULK_ACTIONS").id == "business"
     assert all(feature in cheapest_with(feature).features for feature in get_args(Feature))
+
+
+def test_a_larger_plan_never_has_less() -> None:
+    for smaller, larger in itertools.pairwise(PLANS.values()):
+        assert smaller.price_cents < larger.price_cents
+        assert rank(smaller.id) < rank(larger.id)
+        for what in LIMITED:
+            assert (limit(smaller.id, what) or 10**9) <= (limit(larger.id, what) or 10**9)
+
+
+def test_an_unknown_plan_has_room_for_nothing() -> None:
+    assert limit("gold", "people") == 0
+    assert rank("gold") < rank("basic")
+
+
+def test_what_a_downgrade_loses() -> None:
+    assert "BULK_ACTIONS" in lost("business", "standard")
+    assert "RESTART" not in lost("business", "standard")
+    assert lost("basic", "business") == ()
