@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from borne import settings as settings_module
+from borne.core.actor import SHELL
 from borne.core.models import MODELS
 from borne.core.plans import PLANS
 from borne.settings import RunningDemo, Settings
 
 if TYPE_CHECKING:
+    from borne.engine.audit import Audit
     from borne.store.db import Database, Row
 
 ROLES = ("super-admin", "admin", "operator", "user")
@@ -122,6 +124,29 @@ def create_organisation(name: str, plan: str | None, location: str, time_zone: s
     _run(config, work)
 
 
+@admin.command("set-plan")
+@click.argument("plan", type=click.Choice(list(PLANS)))
+@click.option("--organisation", help="By default the first one made.")
+@_with_config
+def set_plan(plan: str, organisation: str | None, config: str | None) -> None:
+    """Put an organisation on a plan, at once, whether it is a larger one or a smaller."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.core.actor import SHELL
+        from borne.engine.audit import Audit
+        from borne.engine.clock import Clock
+        from borne.engine.plans import set_at_once
+        from borne.store.keys import key_from
+
+        owner, clock = await organisation_named(db, organisation), Clock()
+        audit = Audit(key_from(Path(loaded.data_folder), "audit"), clock)
+        async with db.transaction() as tx:
+            is_new = await set_at_once(tx, audit, SHELL, owner.id, plan, clock.now_ms())
+        click.echo(f"{owner.name} is on {PLANS[plan].name}" + ("" if is_new else " already"))
+
+    _run(config, work)
+
+
 @admin.command("create-user")
 @click.option("--email", required=True)
 @click.option("--name", help="By default the part of the e-mail before the @.")
@@ -213,7 +238,8 @@ def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
             model=options["model"],
             identity=options["identity"],
             now_ms=_now_ms(),
-            by="borne admin",
+            audit=_audit(loaded),
+            by=SHELL,
         )
         url = charger_url(loaded.gateway_url, added.identity)
         if as_json:
@@ -348,6 +374,15 @@ def dead_letters(count: int, config: str | None) -> None:
             click.echo(f"charger {row.charger_id}: {row.error}\n{row.fact}\n{'-' * 60}")
 
     _run(config, work)
+
+
+def _audit(loaded: Settings) -> Audit:
+    """Writes audit rows, with the installation's key."""
+    from borne.engine.audit import Audit
+    from borne.engine.clock import Clock
+    from borne.store.keys import key_from
+
+    return Audit(key_from(Path(loaded.data_folder), "audit"), Clock())
 
 
 def _now_ms() -> int:

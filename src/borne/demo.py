@@ -15,6 +15,7 @@ import msgspec
 
 from borne import logs
 from borne import settings as settings_module
+from borne.core.actor import BORNE
 from borne.serve import fail, prepare, stop_on_signals
 from borne.settings import DEMO_FOLDER, Gateway, RestartRules, RunningDemo, Settings, SettingsError
 
@@ -201,7 +202,8 @@ async def _make_chargers(server: Server, plan: list[DemoCharger], organisations:
             serial=charger.serial,
             model=charger.model,
             now_ms=server.clock.now_ms(),
-            by="Borne",
+            audit=server.audit,
+            by=BORNE,
         )
         made[charger.serial] = added.charger_id
     return made
@@ -241,20 +243,17 @@ async def _make_people(server: Server, organisations: dict[str, int], chargers: 
 
 async def _member(server: Server, charger: DemoCharger, organisation_id: int, charger_id: int) -> FleetMember:
     """The simulated charger, with a password of this run (only its hash is kept)."""
-    from borne.engine.onboarding import new_password
+    from borne.engine.onboarding import tell
     from borne.store import chargers as store
+    from borne.store.secrets import hash_secret, new_secret
 
-    password = await new_password(
-        server.db,
-        server.bus,
-        server.charger_key,
-        organisation_id=organisation_id,
-        charger_id=charger_id,
-        now_ms=server.clock.now_ms(),
-        by="Borne",
-    )
+    password = new_secret()
+    async with server.db.transaction() as tx:
+        secret_hash = hash_secret(server.charger_key, password)
+        await store.set_secret(tx, organisation_id, charger_id, secret_hash, server.clock.now_ms())
+    tell(server.bus, charger_id, organisation_id)
     row = await store.by_id(server.db, organisation_id, charger_id)
-    if row is None or password is None:
+    if row is None:
         raise LookupError(f"{charger.name} is gone")
     url = f"ws://127.0.0.1:{server.settings.gateway.port}/ocpp"
     return charger.member(row.identity, password, url)

@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,14 +22,17 @@ from typing import Any
 import uvicorn
 
 from borne.bus.memory import MemoryBus
+from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
 from borne.engine import house, mail
+from borne.engine import plans as plans_module
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
 from borne.engine.passwords import Passwords
+from borne.engine.plans import Plans
 from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
@@ -43,7 +47,7 @@ from borne.gateway.signs import flush_signs
 from borne.portal.app import create_app
 from borne.portal.connection import Connection
 from borne.portal.live import close_streams
-from borne.portal.services import PortalSettings, Services
+from borne.portal.services import Health, PortalSettings, Services
 from borne.settings import Settings, SettingsError
 from borne.store import chargers, people
 from borne.store.box import Box
@@ -72,6 +76,7 @@ class Server:
         folder = Path(settings.data_folder)
         self.charger_key = key_from(folder, "chargers")
         self.clock = Clock()
+        self._started_ms = self.clock.now_ms()
         self.audit = Audit(key_from(folder, "audit"), self.clock)
         self.box = Box(key_from(folder, "secrets"))
         self.bus = MemoryBus()
@@ -92,15 +97,17 @@ class Server:
         )
         self.sessions = Sessions(self.clock, lambda: secrets.randbelow(2**31 - 1) + 1)
         self.engine = Engine(self.db, self.bus, self.clock, preparers=self.sessions.preparers(), on_broken=self._broken)
-        self.restarts = Restarts(self.engine, restart_settings)
+        self.restarts = Restarts(self.engine, restart_settings, self.audit)
         self.batches = Batches(self.engine, self.restarts, restart_settings)
         self.engine.after = self.batches.follow
         self.mail = mail.Mail(self.db, self.bus, self.clock, mail_settings(self.settings))
         handlers = {batches_module.JOB_KIND: self.batches.fill, mail.KIND: self.mail.deliver}
+        self.plans = Plans(self.db, self.bus, self.clock, self.audit, self.restarts, self.batches)
+        handlers |= {plans_module.CHANGE_KIND: self.plans.carry_out, plans_module.DAYS_KIND: self.plans.write_down}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.sweep = Sweep(self.db, self.clock)
 
-    async def _authorise(self, charger_id: int, tag: str) -> str:
+    async def _authorise(self, charger_id: int, tag: str) -> TagAnswer:
         return await self.sessions.authorise(self.db, self.engine.room(charger_id), tag)
 
     def _heard_ms(self, charger_id: int) -> int | None:
@@ -142,6 +149,7 @@ class Server:
         exits.push_async_callback(self.engine.stop)
         await house.begin(self.engine)
         exits.push_async_callback(self._end_house)
+        await self.plans.begin()
         for part in (self.timers, self.jobs, self.sweep):
             part.start()
             exits.push_async_callback(part.stop)
@@ -237,6 +245,23 @@ class Server:
             self._web.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
 
+    def _health(self) -> Health:
+        folder, url = Path(self.settings.data_folder), self.settings.database
+        file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+        gateway, engine = (self.links.counts if self.links else None), self.engine.counts
+        return Health(
+            started_ms=self._started_ms,
+            database=self.db.dialect,
+            database_bytes=file.stat().st_size if file and file.exists() else None,
+            free_bytes=shutil.disk_usage(folder).free,
+            links=gateway.links if gateway else 0,
+            frames_in=gateway.frames_in if gateway else 0,
+            refused_links=sum(gateway.refused_links.values()) if gateway else 0,
+            facts=engine.facts,
+            waiting=engine.waiting,
+            dead_letters=engine.dead_letters,
+        )
+
     def _services(self) -> Services:
         return Services(
             db=self.db,
@@ -254,6 +279,7 @@ class Server:
             box=self.box,
             charger_key=self.charger_key,
             setup_code=self.setup_code,
+            health=self._health,
             storage_failing=lambda: self.engine.failing,
         )
 

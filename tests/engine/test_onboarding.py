@@ -13,8 +13,10 @@ from sqlalchemy import create_engine, select
 
 from borne.bus.memory import MemoryBus
 from borne.bus.port import Hint
+from borne.core.actor import Actor
 from borne.engine import onboarding
 from borne.engine.apply import Engine
+from borne.engine.audit import Audit
 from borne.engine.clock import Clock
 from borne.engine.onboarding import Added, IdentityTakenError, charger_url, new_identity
 from borne.store import chargers, organisations
@@ -24,6 +26,7 @@ from borne.store.schema import events, metadata
 from borne.store.secrets import ALPHABET, hash_secret, matches
 
 KEY = b"k" * 32
+CAMILLE = Actor(1, "Camille", "192.0.2.1")
 
 
 class Place:
@@ -33,6 +36,7 @@ class Place:
     organisation_id: int
     location_id: int
     heard: list[Hint]
+    audit: Audit
 
     async def add(self, **others: object) -> Added:
         values = {
@@ -40,6 +44,8 @@ class Place:
             "location_id": self.location_id,
             "name": "Quai 4",
             "now_ms": 5,
+            "audit": self.audit,
+            "by": CAMILLE,
             **others,
         }
         return await onboarding.add_charger(self.db, self.bus, KEY, **values)  # type: ignore[arg-type]
@@ -70,6 +76,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     place.bus.listen("directory", place.heard.append)
     place.bus.listen("charger", place.heard.append)
     place.engine = Engine(place.db, place.bus, Clock())
+    place.audit = Audit(b"a key of the tests", Clock())
     place.engine.start()
     yield place
     await place.engine.stop()
@@ -77,7 +84,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def test_a_charger_is_added_with_the_only_copy_of_its_password(place: Place) -> None:
-    added = await place.add(serial="482113", model="pulsar-max", by="Camille")
+    added = await place.add(serial="482113", model="pulsar-max")
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
     assert row is not None
     assert (row.name, row.serial, row.model, row.identity) == ("Quai 4", "482113", "pulsar-max", added.identity)
@@ -86,7 +93,7 @@ async def test_a_charger_is_added_with_the_only_copy_of_its_password(place: Plac
     assert not matches(KEY, added.password + "x", row.secret_hash)
     assert not matches(b"another key", added.password, row.secret_hash)
     assert added.password.encode() not in row.secret_hash
-    assert await place.lines(added.charger_id) == [("added", {"by": "Camille"})]
+    assert await place.lines(added.charger_id) == [("added", {"by": "Camille", "by_id": 1})]
 
 
 async def test_gateway_and_pages_are_told_of_every_change(place: Place) -> None:
@@ -94,11 +101,11 @@ async def test_gateway_and_pages_are_told_of_every_change(place: Place) -> None:
     who = {"organisation_id": place.organisation_id, "charger_id": added.charger_id}
     what = Description(name="Quai 5", location_id=place.location_id)
     changes = (
-        onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, by="C"),
-        onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=7, by="C"),
-        onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=8, by="C"),
-        onboarding.set_disabled(place.db, place.bus, **who, disabled=False, now_ms=9, by="C"),
-        onboarding.remove(place.engine, **who),
+        onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, audit=place.audit, by=CAMILLE),
+        onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=7, audit=place.audit, by=CAMILLE),
+        onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=8, audit=place.audit, by=CAMILLE),
+        onboarding.set_disabled(place.db, place.bus, **who, disabled=False, now_ms=9, audit=place.audit, by=CAMILLE),
+        onboarding.remove(place.engine, **who, audit=place.audit, by=CAMILLE),
     )
     for change in changes:
         await asyncio.sleep(0)
@@ -127,7 +134,8 @@ async def test_without_a_name_it_is_called_by_its_serial_or_its_identity(place: 
         charger_id=added.charger_id,
         what=what,
         now_ms=6,
-        by="Zoé",
+        audit=place.audit,
+        by=CAMILLE,
     )
     assert (await place.row(added.charger_id)).name == "SN 8"  # type: ignore[attr-defined]
 
@@ -135,7 +143,7 @@ async def test_without_a_name_it_is_called_by_its_serial_or_its_identity(place: 
 async def test_a_new_password_takes_the_old_ones_place(place: Place) -> None:
     added = await place.add()
     who = {"organisation_id": place.organisation_id, "charger_id": added.charger_id}
-    password = await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, by="C")
+    password = await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, audit=place.audit, by=CAMILLE)
     assert password
     assert password != added.password
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
@@ -149,10 +157,10 @@ async def test_another_organisations_charger_does_not_exist(place: Place) -> Non
     who = {"organisation_id": place.organisation_id + 1, "charger_id": added.charger_id}
     what = Description(name="X", location_id=place.location_id)
     place.heard.clear()
-    assert not await onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, by="C")
-    assert await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, by="C") is None
-    assert not await onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=6, by="C")
-    assert not await onboarding.remove(place.engine, **who)
+    assert not await onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, audit=place.audit, by=CAMILLE)
+    assert await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, audit=place.audit, by=CAMILLE) is None
+    assert not await onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=6, audit=place.audit, by=CAMILLE)
+    assert not await onboarding.remove(place.engine, **who, audit=place.audit, by=CAMILLE)
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
     assert row is not None
     assert (row.name, row.disabled) == ("Quai 4", 0)

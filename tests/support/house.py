@@ -16,6 +16,7 @@ from borne.core.scope import Role, Scope
 from borne.engine import batches as batches_module
 from borne.engine import house
 from borne.engine.apply import Engine
+from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.jobs import Jobs
 from borne.engine.outcome import Due, Outcome
@@ -69,8 +70,9 @@ class House:
         self.engine = Engine(
             db, self.bus, self.clock, preparers=self.sessions.preparers(), on_broken=self.broken.append
         )
+        self.audit = Audit(b"a key of the tests", self.clock)
         settings = RestartSettings(deadline_least_s=DEADLINE_S, deadline_most_s=1200, at_once=5)
-        self.restarts = Restarts(self.engine, settings)
+        self.restarts = Restarts(self.engine, settings, self.audit)
         self.batches = Batches(self.engine, self.restarts, settings)
         self.engine.after = self.batches.follow
         self.jobs = Jobs(db, self.bus, self.clock, {batches_module.JOB_KIND: self.batches.fill})

@@ -215,7 +215,7 @@ async def running_site(folder: Path) -> AsyncIterator[Site]:
         engine = Engine(
             services.db, services.bus, portal.clock, preparers=Sessions(portal.clock, lambda: 7).preparers()
         )
-        made = Restarts(engine, settings)
+        made = Restarts(engine, settings, services.audit)
         batches = Batches(engine, made, settings)
         engine.after = batches.follow
         services.engine, services.restarts, services.batches = engine, made, batches

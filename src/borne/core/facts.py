@@ -205,6 +205,7 @@ class RestartWithdrawn(Fact, frozen=True, gc=False, kw_only=True):
 
     restart_id: int
     by: str
+    by_id: int | None = None
 
 
 class RestartRefused(Fact, frozen=True, gc=False, kw_only=True):

@@ -95,7 +95,7 @@ def _on(state: RestartState, fact: Fact) -> Stepped:  # one case a fact
         case RestartReleased() if fact.restart_id == state.id and state.phase == "queued":
             return _due(state, fact)
         case RestartWithdrawn() if fact.restart_id == state.id and state.phase in BEFORE_SENDING:
-            return _end(noted(state, fact, "withdrawn", by=fact.by), fact, "not_sent", "withdrawn")
+            return _end(noted(state, fact, "withdrawn", by=fact.by, by_id=fact.by_id), fact, "not_sent", "withdrawn")
         case RestartRefused() if fact.restart_id == state.id and state.phase in BEFORE_SENDING:
             return _end(state, fact, "not_sent", fact.reason)
         case RestartSent() if state.phase == "requested":

@@ -9,10 +9,12 @@ import msgspec
 from borne.bus.port import Hint
 from borne.core import batch as machine
 from borne.core.access import may_restart_many
+from borne.core.actor import Actor
 from borne.core.batch import Answered, BatchFact, BatchState, Filled, Moved
 from borne.core.facts import RestartKind, RestartReleased
 from borne.core.scope import Scope
 from borne.engine.apply import Engine
+from borne.engine.audit import About
 from borne.engine.outcome import OK, Outcome
 from borne.engine.reactions import react
 from borne.engine.restarts import NewRestart, Restarts, RestartSettings
@@ -54,6 +56,7 @@ class Batches:
         why: str,
         kind: RestartKind | None,
         idempotency_key: str | None,
+        address: str = "",
     ) -> int | None:
         """Begin a batch and return its id (the same one for the same key); None when the plan or the role does not allow it.
 
@@ -85,6 +88,10 @@ class Batches:
             job = BatchJob(batch_id, scope, ids, kind, why)
             payload = msgspec.json.encode(job).decode()
             await job_store.enqueue(tx, kind=JOB_KIND, payload=payload, run_at_ms=now_ms, idempotency_key=str(batch_id))
+            by, about = Actor(scope.person_id, scope.person_name, address), About(kind="batch", id=batch_id)
+            await self._restarts.audit.record(
+                tx, by, "restarts.requested", about, organisation_id=scope.organisation_id, count=len(ids), why=why
+            )
         self._engine.bus.publish(Hint("job", 0))
         return batch_id
 
@@ -111,18 +118,24 @@ class Batches:
         await self._filled(job, left_out)
         row = await store.load(self._engine.db, job.batch_id)
         if row is not None and _state.decode(row.state).phase == "stopped":  # while it was being filled
-            await self._withdraw_rest(job.scope, job.batch_id)
+            await self._withdraw_rest(Actor(job.scope.person_id, job.scope.person_name), job.batch_id)
 
-    async def answer(self, scope: Scope, batch_id: int, *, go_on: bool) -> bool:
+    async def answer(self, scope: Scope, batch_id: int, *, go_on: bool, address: str = "") -> bool:
         """Continue a paused batch, or stop it: what still waits is withdrawn. False: not this organisation's."""
         async with self._engine.db.transaction(urgent=True) as tx:
             row = await store.load(tx, batch_id)
             if row is None or row.organisation_id != scope.organisation_id:
                 return False
-        await self._turn(batch_id, Answered(go_on))
+        by = Actor(scope.person_id, scope.person_name, address)
+        await self._answered(batch_id, go_on, by, scope.organisation_id)
         if not go_on:
-            await self._withdraw_rest(scope, batch_id)
+            await self._withdraw_rest(by, batch_id)
         return True
+
+    async def stop(self, organisation_id: int, batch_id: int, by: Actor) -> None:
+        """Stop a batch of the organisation because its plan ended."""
+        await self._answered(batch_id, False, by, organisation_id)
+        await self._withdraw_rest(by, batch_id)
 
     async def follow(self, tx: Transaction, writes: Writes) -> None:
         """Step the batches whose restarts moved in this group, in its transaction, and release the next."""
@@ -135,11 +148,13 @@ class Batches:
 
     # ---- the machine ---------------------------------------------------------------------------------------------
 
-    async def _turn(self, batch_id: int, fact: BatchFact) -> None:
+    async def _answered(self, batch_id: int, go_on: bool, by: Actor, organisation_id: int) -> None:
         """Step a batch because a person said something about it."""
 
         async def turn(tx: Transaction, writes: Writes) -> Outcome:
-            await self._step(tx, writes, batch_id, fact)
+            await self._step(tx, writes, batch_id, Answered(go_on))
+            action, about = "restarts.continued" if go_on else "restarts.stopped", About(kind="batch", id=batch_id)
+            writes.record_last(self._restarts.audit, by, action, about, organisation_id=organisation_id)
             return OK
 
         await self._engine.in_turn(turn)
@@ -173,10 +188,10 @@ class Batches:
 
         await self._engine.in_turn(turn)
 
-    async def _withdraw_rest(self, scope: Scope, batch_id: int) -> None:
+    async def _withdraw_rest(self, by: Actor, batch_id: int) -> None:
         while rows := await restart_store.queued(self._engine.db, batch_id, 200):
             for row in rows:
-                await self._restarts.withdraw(row.charger_id, row.id, scope.person_name)
+                await self._restarts.withdraw(row.charger_id, row.id, by, in_batch=True)
 
 
 def _text(state: BatchState) -> str:

@@ -8,9 +8,11 @@ import secrets
 import msgspec
 
 from borne.bus.port import Bus, Hint
+from borne.core.actor import Actor
 from borne.core.facts import ChargerRemoved
 from borne.core.models import MODELS
 from borne.engine.apply import Engine
+from borne.engine.audit import About, Audit
 from borne.engine.outcome import IGNORED, OK, Outcome
 from borne.engine.reactions import react
 from borne.engine.room import Room
@@ -18,7 +20,7 @@ from borne.engine.writes import Writes
 from borne.store import chargers as store
 from borne.store import events
 from borne.store.chargers import Description, NewCharger
-from borne.store.db import Conflict, Database, Transaction
+from borne.store.db import Conflict, Database, Row, Transaction
 from borne.store.secrets import hash_secret, new_secret
 
 # Typed on a phone beside the charger: capitals and digits without look-alikes, in two groups. 31^8 of them.
@@ -56,6 +58,8 @@ async def add_charger(
     bus: Bus,
     key: bytes,
     *,
+    audit: Audit,
+    by: Actor,
     organisation_id: int,
     location_id: int,
     name: str,
@@ -66,7 +70,6 @@ async def add_charger(
     model_name: str = "",
     identity: str | None = None,
     password: str | None = None,
-    by: str = "",
 ) -> Added:
     """Add a charger; identity and password are made up unless given. Without a name it is called by its serial, or identity.
 
@@ -93,84 +96,140 @@ async def add_charger(
         try:
             async with db.transaction() as tx:
                 charger_id = await store.create(tx, new, now_ms)
-                await _note(tx, charger_id, now_ms, "added", by=by)
+                await note(tx, charger_id, now_ms, "added", by)
+                about = About(kind="charger", id=charger_id, name=new.name)
+                await audit.record(tx, by, "charger.added", about, organisation_id=organisation_id, identity=known_as)
         except Conflict:
             if left == 1:
                 raise IdentityTakenError(f"the identity {new.identity} is taken") from None
             continue
-        _tell(bus, charger_id, organisation_id, location_id)
+        tell(bus, charger_id, organisation_id, location_id)
         return Added(charger_id, new.identity, password)
     raise AssertionError("unreachable: the last try returns or raises")
 
 
 async def new_password(
-    db: Database, bus: Bus, key: bytes, *, organisation_id: int, charger_id: int, now_ms: int, by: str
+    db: Database, bus: Bus, key: bytes, *, audit: Audit, by: Actor, organisation_id: int, charger_id: int, now_ms: int
 ) -> str | None:
     """Replace the password; the old one stops working at once. Returns the only copy, None for no such charger."""
     password = new_secret()
     async with db.transaction() as tx:
         if not await store.set_secret(tx, organisation_id, charger_id, hash_secret(key, password), now_ms):
             return None
-        await _note(tx, charger_id, now_ms, "secret_changed", by=by)
-    _tell(bus, charger_id, organisation_id)
+        await note(tx, charger_id, now_ms, "secret_changed", by)
+        about = await about_charger(tx, organisation_id, charger_id)
+        await audit.record(tx, by, "charger.password_changed", about, organisation_id=organisation_id)
+    tell(bus, charger_id, organisation_id)
     return password
 
 
 async def describe(
-    db: Database, bus: Bus, *, organisation_id: int, charger_id: int, what: Description, now_ms: int, by: str
+    db: Database,
+    bus: Bus,
+    *,
+    audit: Audit,
+    by: Actor,
+    organisation_id: int,
+    charger_id: int,
+    what: Description,
+    now_ms: int,
 ) -> bool:
     """Change name, serial, model or location. False: no such charger. Raises UnknownLocationError."""
     async with db.transaction() as tx:
-        before = await store.by_id(tx, organisation_id, charger_id)
-        if before is None:
+        row = await store.by_id(tx, organisation_id, charger_id)
+        if row is None:
             return False
-        what = msgspec.structs.replace(what, name=what.name or what.serial or before.identity)
+        what = msgspec.structs.replace(what, name=what.name or what.serial or row.identity)
         await store.describe(tx, organisation_id, charger_id, what, now_ms)
-        await _note(tx, charger_id, now_ms, "edited", by=by)
-    _tell(bus, charger_id, organisation_id, before.location_id)
-    if what.location_id != before.location_id:
+        await note(tx, charger_id, now_ms, "edited", by)
+        about = About(kind="charger", id=charger_id, name=what.name)
+        before, after = await _changes(tx, organisation_id, row, what)
+        await audit.record(
+            tx, by, "charger.changed", about, organisation_id=organisation_id, before=before, after=after
+        )
+    tell(bus, charger_id, organisation_id, row.location_id)
+    if what.location_id != row.location_id:
         bus.publish(Hint("charger", charger_id, organisation_id, what.location_id, charger_id))
     return True
 
 
+async def _changes(
+    tx: Transaction, organisation_id: int, row: Row, what: Description
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What differs, before and after; locations by their names."""
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for name, value in msgspec.structs.asdict(what).items():
+        old = getattr(row, name)
+        if old == value:
+            continue
+        if name == "location_id":
+            name = "location"
+            old = await store.location_name(tx, organisation_id, old)
+            value = await store.location_name(tx, organisation_id, value)
+        before[name], after[name] = old, value
+    return before, after
+
+
 async def set_disabled(
-    db: Database, bus: Bus, *, organisation_id: int, charger_id: int, disabled: bool, now_ms: int, by: str
+    db: Database,
+    bus: Bus,
+    *,
+    audit: Audit,
+    by: Actor,
+    organisation_id: int,
+    charger_id: int,
+    disabled: bool,
+    now_ms: int,
 ) -> bool:
     """Refuse a charger's links from now on, or take them again. False: no such charger."""
+    word = "disabled" if disabled else "enabled"
     async with db.transaction() as tx:
         if not await store.set_disabled(tx, organisation_id, charger_id, disabled, now_ms):
             return False
-        await _note(tx, charger_id, now_ms, "disabled" if disabled else "enabled", by=by)
-    _tell(bus, charger_id, organisation_id)
+        await note(tx, charger_id, now_ms, word, by)
+        about = await about_charger(tx, organisation_id, charger_id)
+        action = "charger.disabled" if disabled else "charger.enabled"
+        await audit.record(tx, by, action, about, organisation_id=organisation_id)
+    tell(bus, charger_id, organisation_id)
     return True
 
 
-async def remove(engine: Engine, *, organisation_id: int, charger_id: int) -> bool:
+async def remove(engine: Engine, *, audit: Audit, by: Actor, organisation_id: int, charger_id: int) -> bool:
     """Delete a charger; its link and its restarts end, its history stays. False: no such charger.
 
     In the charger's turn: a restart that stayed open would be due for ever, and hold a place in its batch.
     """
 
     async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
+        about = await about_charger(tx, organisation_id, charger_id)
         if not await store.remove(tx, organisation_id, charger_id):
             return IGNORED
         react(room, ChargerRemoved(charger_id=charger_id, at_ms=engine.clock.now_ms()), writes)
         writes.changed.pop(charger_id, None)  # the row is gone
+        writes.record_last(audit, by, "charger.deleted", about, organisation_id=organisation_id)
         return OK
 
     if (await engine.prepare(charger_id, prepare)).ignored:
         return False
     engine.forget(charger_id)
-    _tell(engine.bus, charger_id, organisation_id)
+    tell(engine.bus, charger_id, organisation_id)
     return True
 
 
-async def _note(tx: Transaction, charger_id: int, now_ms: int, kind: str, *, by: str) -> None:
-    details = msgspec.json.encode({"by": by}).decode()
+async def about_charger(tx: Transaction, organisation_id: int, charger_id: int) -> About:
+    """The charger as the audit log names it."""
+    row = await store.by_id(tx, organisation_id, charger_id)
+    return About(kind="charger", id=charger_id, name="" if row is None else row.name)
+
+
+async def note(tx: Transaction, charger_id: int, now_ms: int, kind: str, by: Actor) -> None:
+    """A line of the charger's timeline about what somebody did."""
+    details = msgspec.json.encode({"by": by.name, "by_id": by.person_id}).decode()
     await events.add_many(tx, [(charger_id, now_ms, kind, details)])
 
 
-def _tell(bus: Bus, charger_id: int, organisation_id: int, location_id: int = 0) -> None:
+def tell(bus: Bus, charger_id: int, organisation_id: int, location_id: int = 0) -> None:
     """The gateway looks at its directory again, the pages at the charger."""
     bus.publish(Hint("directory", charger_id, organisation_id, location_id, charger_id))
     bus.publish(Hint("charger", charger_id, organisation_id, location_id, charger_id))

@@ -16,7 +16,6 @@ from borne.core.actor import BORNE, Actor
 from borne.core.bill import BilledDay
 from borne.core.plans import LIMITED, PLANS, Limited, has, limit, rank
 from borne.core.restart_state import BEFORE_SENDING
-from borne.core.scope import Scope
 from borne.engine.audit import About, Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import NowMs
@@ -223,10 +222,9 @@ class Plans:
 
     async def _end(self, row: Row) -> None:
         """Stop batches and withdraw restarts that the plan does not include any more. What was sent goes on to its verdict."""
-        by = Scope(person_id=0, person_name=BORNE.name, organisation_id=row.id, role="super-admin", plan=row.plan)
         if not has(row.plan, "BULK_ACTIONS"):
             for batch_id in await store.open_batches(self._db, row.id):
-                await self._batches.answer(by, batch_id, go_on=False)
+                await self._batches.stop(row.id, batch_id, BORNE)
         if not has(row.plan, "RESTART"):
             for restart in await store.unsent(self._db, row.id, _PHASES, limit=100_000):
                 await self._restarts.withdraw(restart.charger_id, restart.id, BORNE)

@@ -10,12 +10,14 @@ import msgspec
 
 from borne.core import restart as machine
 from borne.core.access import ChargerFacts, may_restart, not_restartable
+from borne.core.actor import Actor
 from borne.core.effects import Record
 from borne.core.facts import RestartKind, RestartRefused, RestartRequested, RestartSent, RestartWithdrawn
 from borne.core.models import LEARNT_FROM, deadline_after_ms, model_of
 from borne.core.restart_state import BEFORE_SENDING
 from borne.core.scope import ADMINS, Scope
 from borne.engine.apply import Engine
+from borne.engine.audit import About, Audit
 from borne.engine.outcome import IGNORED, OK, Due, Outcome
 from borne.engine.reactions import put, react
 from borne.engine.room import Held, Room
@@ -44,7 +46,7 @@ class Usual(msgspec.Struct, frozen=True):
 
 
 class NewRestart(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person confirmed."""
+    """What a person confirmed. `address`: where the request came from."""
 
     kind: RestartKind | None = None
     evse: int | None = None
@@ -52,12 +54,14 @@ class NewRestart(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     idempotency_key: str | None = None
     batch_id: int | None = None
+    address: str = ""
 
 
 class Restarts:
     """Requests, withdrawals, and the moment of sending."""
 
-    def __init__(self, engine: Engine, settings: RestartSettings) -> None:
+    def __init__(self, engine: Engine, settings: RestartSettings, audit: Audit) -> None:
+        self.audit = audit
         self._engine = engine
         self._settings = settings
 
@@ -70,15 +74,20 @@ class Restarts:
 
         return await self._engine.prepare(charger_id, prepare)
 
-    async def withdraw(self, charger_id: int, restart_id: int, by: str) -> Outcome:
-        """Withdraw a restart that was not sent yet; `ignored` when it is too late."""
-        fact = RestartWithdrawn(charger_id=charger_id, at_ms=self._engine.clock.now_ms(), restart_id=restart_id, by=by)
+    async def withdraw(self, charger_id: int, restart_id: int, by: Actor, *, in_batch: bool = False) -> Outcome:
+        """Withdraw a restart that was not sent yet; `ignored` when it is too late. `in_batch`: with its whole batch."""
+        now_ms = self._engine.clock.now_ms()
+        fact = RestartWithdrawn(
+            charger_id=charger_id, at_ms=now_ms, restart_id=restart_id, by=by.name, by_id=by.person_id
+        )
 
         async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
             held = room.restarts.get(restart_id)
             if held is None or held.state.phase not in BEFORE_SENDING:
                 return IGNORED
             react(room, fact, writes)
+            if not in_batch:
+                await self._record(tx, room, writes, by, "restart.withdrawn", restart=restart_id)
             return OK
 
         return await self._engine.prepare(charger_id, prepare)
@@ -149,9 +158,19 @@ class Restarts:
         )
         state, effects = machine.start(fact)
         held = room.restarts[restart_id] = Held(state, 0, new.batch_id, room.location_id)
-        asked = Record("restart_requested", {"restart": restart_id, "by": scope.person_name})
+        by = Actor(scope.person_id, scope.person_name, new.address)
+        asked = Record("restart_requested", {"restart": restart_id, "by": by.name, "by_id": by.person_id})
         put(room, held, state, (asked, *effects), fact, writes)
+        if new.batch_id is None:  # a batch is recorded as one
+            await self._record(tx, room, writes, by, "restart.requested", restart=restart_id, kind=kind, why=new.why)
         return Outcome(restart_id=restart_id)
+
+    async def _record(
+        self, tx: Transaction, room: Room, writes: Writes, by: Actor, action: str, **details: object
+    ) -> None:
+        name = await room_store.name_of(tx, room.organisation_id, room.charger_id)
+        about = About(kind="charger", id=room.charger_id, name=name)
+        writes.record_last(self.audit, by, action, about, organisation_id=room.organisation_id, **details)
 
     async def _take(self, tx: Transaction, room: Room, writes: Writes, epoch: int) -> Outcome:
         held = room.open_restart

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from borne.bus.port import Hint
+from borne.core.actor import Actor
 from borne.core.effects import CloseLink, Effect, Record, SendRestart, TellBatch
 from borne.core.readings import Reading
+from borne.engine.audit import About, Audit
 from borne.engine.room import Held, Room
 from borne.store import events as event_store
 from borne.store import rooms as room_store
@@ -40,6 +42,7 @@ class Writes:
         self._events: list[tuple[Any, ...]] = []
         self._readings: list[tuple[Any, ...]] = []
         self._messages: list[tuple[Any, ...]] = []
+        self._audits: list[tuple[Audit, Actor, str, About, int, dict[str, object]]] = []
         self.next_index = first_index  # tells apart what one charger sent within a millisecond
 
     def add_readings(
@@ -85,6 +88,13 @@ class Writes:
                 case TellBatch() if held is not None and held.batch_id is not None:
                     self.tells.append((held, effect))
 
+    def record_last(
+        self, audit: Audit, actor: Actor, action: str, about: About, *, organisation_id: int, **details: object
+    ) -> None:
+        """Write an audit row when all else is written: the chain's head is held from then to the commit, so that whoever
+        changes the same rows and records it, too, waits in the same order."""
+        self._audits.append((audit, actor, action, about, organisation_id, details))
+
     async def save(self, tx: Transaction) -> None:
         """Write everything. Raises VersionConflictError when a version did not match."""
         if self._readings:
@@ -101,6 +111,8 @@ class Writes:
             await event_store.add_many(tx, self._events)
         if self._messages:
             await tx.insert_many(session_messages, MESSAGE_COLUMNS, self._messages)
+        for audit, actor, action, about, organisation_id, details in self._audits:
+            await audit.record(tx, actor, action, about, organisation_id=organisation_id, **details)
 
     async def save_restarts(self, tx: Transaction) -> None:
         """Write the restarts changed so far: a batch that looks for the next must not see them as they were."""

@@ -88,7 +88,8 @@ async def add(page: Page, data: Form) -> Response[str]:
         added = await onboarding.add_charger(
             services.db, services.bus, services.charger_key, organisation_id=page.scope.organisation_id,
             location_id=form.location_id, name=form.name, serial=form.serial, model=form.model, vendor=form.vendor,
-            model_name=form.model_name, identity=form.identity, now_ms=services.clock.now_ms(), by=page.person.name,
+            model_name=form.model_name, identity=form.identity, now_ms=services.clock.now_ms(), audit=services.audit,
+            by=page.actor,
         )  # fmt: skip
     except IdentityTakenError:
         return await _taken(page, form)

@@ -102,6 +102,7 @@ async def begin(page: Page, data: Form) -> Response[str]:
         why=text_of(data, "why", WHY_BOUND),
         kind=None,
         idempotency_key=text_of(data, "key", KEY_BOUND) or uuid4().hex,
+        address=page.address,
     )
     if batch_id is None:
         text = many_text(page.scope.role, page.language)
@@ -186,7 +187,7 @@ async def answer(page: Page, batch_id: FromPath[int], data: Form) -> Response[st
     word = text_of(data, "answer")
     if word not in ("continue", "stop") or not _may_answer(page.scope, row):
         raise NotFoundException
-    if not await page.services.batches.answer(page.scope, batch_id, go_on=word == "continue"):
+    if not await page.services.batches.answer(page.scope, batch_id, go_on=word == "continue", address=page.address):
         raise NotFoundException
     if not page.is_part:
         return page.go(f"/batches/{batch_id}")

@@ -78,7 +78,7 @@ async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
     try:
         kept = await onboarding.describe(
             page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, what=what,
-            now_ms=page.services.clock.now_ms(), by=page.person.name,
+            now_ms=page.services.clock.now_ms(), audit=page.services.audit, by=page.actor,
         )  # fmt: skip
     except UnknownLocationError:
         kept = False
@@ -94,7 +94,7 @@ async def password(page: Page, charger_id: FromPath[int]) -> Response[str]:
     services = page.services
     made = await onboarding.new_password(
         services.db, services.bus, services.charger_key, organisation_id=row.organisation_id, charger_id=charger_id,
-        now_ms=services.clock.now_ms(), by=page.person.name,
+        now_ms=services.clock.now_ms(), audit=services.audit, by=page.actor,
     )  # fmt: skip
     if made is None:
         raise NotFoundException
@@ -105,7 +105,7 @@ async def _set_disabled(page: Page, charger_id: int, disabled: bool) -> Response
     row = await _mine(page, charger_id)
     await onboarding.set_disabled(
         page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, disabled=disabled,
-        now_ms=page.services.clock.now_ms(), by=page.person.name,
+        now_ms=page.services.clock.now_ms(), audit=page.services.audit, by=page.actor,
     )  # fmt: skip
     said = N_("%(charger)s is disabled.") if disabled else N_("%(charger)s is enabled: it may connect.")
     return page.go(f"/chargers/{charger_id}", toast=page._(said, charger=row.name))
@@ -134,7 +134,10 @@ async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
 async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Delete it. Its restarts and sessions stay in the history."""
     row = await _mine(page, charger_id)
-    await onboarding.remove(page.services.engine, organisation_id=row.organisation_id, charger_id=charger_id)
+    services = page.services
+    await onboarding.remove(
+        services.engine, audit=services.audit, by=page.actor, organisation_id=row.organisation_id, charger_id=charger_id
+    )
     return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=row.name))
 
 

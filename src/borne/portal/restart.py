@@ -84,6 +84,7 @@ async def okay(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
         when=when,
         why=entered.why,
         idempotency_key=_key(charger_id, entered.key),
+        address=page.address,
     )
     outcome = await page.services.restarts.request(page.scope, charger_id, new)
     if outcome.reasons:
@@ -210,7 +211,7 @@ async def withdraw(page: Page, restart_id: FromPath[int]) -> Response[str]:
     if row is None:
         raise NotFoundException
     if view.may_withdraw(page.scope, row):
-        await page.services.restarts.withdraw(row.charger_id, restart_id, page.scope.person_name)
+        await page.services.restarts.withdraw(row.charger_id, restart_id, page.actor)
     shown = await told(page, restart_id)
     if shown is None:
         raise NotFoundException

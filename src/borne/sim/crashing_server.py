@@ -17,9 +17,11 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from borne.bus.memory import MemoryBus
+from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
 from borne.engine import house
 from borne.engine.apply import Engine
+from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
@@ -133,8 +135,9 @@ class CrashingServer:
         self.bus = MemoryBus()
         self.clock = Clock(wall_ns, lambda: int(loop.time() * 1_000_000_000))
         self.sessions = Sessions(self.clock, lambda: rng.randrange(1, 2**31 - 1))
+        self.audit = Audit(KEY, self.clock, salt=bytes)  # without chance: a seed tells the same story each time
         self.engine = Engine(self.db, self.bus, self.clock, preparers=self.sessions.preparers())
-        self.restarts = Restarts(self.engine, restarts)
+        self.restarts = Restarts(self.engine, restarts, self.audit)
         self.batches = Batches(self.engine, self.restarts, restarts)
         self.engine.after = self.batches.follow
         self.jobs = Jobs(self.db, self.bus, self.clock, {batches_module.JOB_KIND: self.batches.fill})
@@ -222,7 +225,7 @@ class CrashingServer:
             self._watch.on_taken(charger_id, due)
         return due
 
-    async def _authorise(self, charger_id: int, tag: str) -> str:
+    async def _authorise(self, charger_id: int, tag: str) -> TagAnswer:
         return await self.sessions.authorise(self.db, self.engine.room(charger_id), tag)
 
     def _heard_ms(self, charger_id: int) -> int | None:

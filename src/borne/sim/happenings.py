@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from borne.core.actor import Actor
 from borne.core.scope import Scope
 from borne.engine import onboarding
 from borne.engine.outcome import Outcome
@@ -41,6 +42,11 @@ def scope_of(world: World, person: int) -> Scope:
         plan="business",
         location_ids=None if person == 0 else (world.locations[0],),
     )
+
+
+def actor_of(world: World, person: int) -> Actor:
+    """Who acts, as the audit log names them."""
+    return Actor(world.people[person], PEOPLE[person])
 
 
 def _for_a_while(world: World, step: Step, begin: Callable[[], None], finish: Callable[[], None]) -> None:
@@ -89,7 +95,7 @@ def do_withdraw(world: World, charger: Charger, step: Step) -> None:
     rows = world.rows("SELECT id FROM restarts WHERE charger_id = ? AND verdict IS NULL", charger.id)
     if rows and world.is_up:
         assert world.server is not None
-        world.server.run(world.server.restarts.withdraw(charger.id, rows[0][0], PEOPLE[step.details.get("person", 0)]))
+        world.server.run(world.server.restarts.withdraw(charger.id, rows[0][0], actor_of(world, step.details.get("person", 0))))
 
 
 def do_batch(world: World, charger: Charger, step: Step) -> None:
@@ -128,7 +134,7 @@ def _set_disabled(world: World, charger: Charger, disabled: bool) -> None:
         return
     work = onboarding.set_disabled(
         server.db, server.bus, organisation_id=world.organisation_id, charger_id=charger.id, disabled=disabled,
-        now_ms=server.clock.now_ms(), by=PEOPLE[0],
+        now_ms=server.clock.now_ms(), audit=server.audit, by=actor_of(world, 0),
     )  # fmt: skip
     server.run(work)
 
@@ -139,7 +145,7 @@ def do_move(world: World, charger: Charger, step: Step) -> None:
         there = Description(name=charger.identity, location_id=world.locations[1], model=charger.plan.model)
         work = onboarding.describe(
             server.db, server.bus, organisation_id=world.organisation_id, charger_id=charger.id, what=there,
-            now_ms=server.clock.now_ms(), by=PEOPLE[0],
+            now_ms=server.clock.now_ms(), audit=server.audit, by=actor_of(world, 0),
         )  # fmt: skip
         server.run(work)
 

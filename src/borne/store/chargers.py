@@ -66,8 +66,10 @@ _describe = (
 )
 _delete = delete(chargers).where(*_mine)
 _unassign = delete(assignments).where(assignments.c.charger_id == bindparam("charger_id"))
-_place_names = select(locations.c.id, locations.c.organisation_id, locations.c.name).where(
-    locations.c.id.in_(bindparam("ids", expanding=True))
+_place_names = (
+    select(locations.c.id, locations.c.organisation_id, locations.c.name)
+    .where(locations.c.id.in_(bindparam("ids", expanding=True)))
+    .with_for_update(read=True)  # the name is copied into `search`: not renamed or deleted meanwhile
 )
 _seen = (
     update(chargers)
@@ -181,7 +183,7 @@ async def describe(tx: Transaction, organisation_id: int, charger_id: int, what:
         return False
     place = _place(await _places(tx, {what.location_id}), organisation_id, what.location_id)
     values = {f"new_{name}": value for name, value in msgspec.structs.asdict(what).items()}
-    search = _search(what, known.identity, place)
+    search = search_of(what, known.identity, place)
     return (
         await tx.run(_describe, {**_key(organisation_id, charger_id), **values, "new_search": search, "now_ms": now_ms})
         == 1
@@ -201,6 +203,11 @@ async def flush_last_seen(tx: Transaction, rows: Sequence[tuple[int, int]]) -> N
     await tx.run_many(_seen, [{"charger_id": charger_id, "seen_ms": seen_ms} for charger_id, seen_ms in rows])
 
 
+async def location_name(db: Reader, organisation_id: int, location_id: int) -> str:
+    """The name of one of the organisation's locations; "" when it has none of this id."""
+    return (await _places(db, {location_id})).get((organisation_id, location_id), "")
+
+
 def _key(organisation_id: int, charger_id: int) -> dict[str, int]:
     return {"charger_id": charger_id, "of_organisation_id": organisation_id}
 
@@ -217,13 +224,14 @@ def _place(places: dict[tuple[int, int], str], organisation_id: int, location_id
 
 
 def _row(new: NewCharger, places: dict[tuple[int, int], str], now_ms: int) -> tuple[object, ...]:
-    search = _search(new, new.identity, _place(places, new.organisation_id, new.location_id))
+    search = search_of(new, new.identity, _place(places, new.organisation_id, new.location_id))
     return (
         new.organisation_id, new.location_id, new.name, new.serial, new.model, new.vendor, new.model_name, new.identity,
         new.secret_hash, new.settle_s, new.ping_s, now_ms, now_ms, search,
     )  # fmt: skip
 
 
-def _search(what: NewCharger | Description, identity: str, location_name: str) -> str:
+def search_of(what: NewCharger | Description | Row, identity: str, location_name: str) -> str:
+    """The value of `chargers.search`, of a charger as it is or will be."""
     kind = f"{what.vendor} {what.model_name}" if what.vendor or what.model_name else model_of(what.model).name
     return search_text(what.name, what.serial, kind, location_name, identity)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, func, or_, select
 
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import chargers, locations, memberships, organisations, people, restarts, sessions
+from borne.store.schema import chargers, memberships, organisations, people, restarts, sessions
 
 CHARGER_KEYS = ("id", "version")
 CHARGER_COLUMNS = ("version", "state", "online", "epoch", "protocol", "firmware")
@@ -95,9 +95,6 @@ _durations = (
     .order_by(restarts.c.ended_ms.desc())
     .limit(50)
 )
-_location = select(locations.c.accepts_unknown_tags, locations.c.time_zone).where(
-    locations.c.id == bindparam("location_id")
-)
 _plan = select(organisations.c.plan).where(organisations.c.id == bindparam("organisation_id"))
 _role = (
     select(memberships.c.role)
@@ -108,6 +105,11 @@ _role = (
         or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
         people.c.disabled == 0,
     )
+)
+
+
+_name = select(chargers.c.name).where(
+    chargers.c.id == bindparam("charger_id"), chargers.c.organisation_id == bindparam("organisation_id")
 )
 
 
@@ -172,11 +174,6 @@ async def last_durations_ms(db: Reader, organisation_id: int, model: str) -> lis
     return [row[0] for row in found]
 
 
-async def location_of(db: Reader, location_id: int) -> Row | None:
-    """The location's settings that decide who may charge."""
-    return await db.first(_location, {"location_id": location_id}, fast=True)
-
-
 async def plan_of(db: Reader, organisation_id: int) -> str:
     """The organisation's plan; empty when it is gone."""
     return await db.value(_plan, {"organisation_id": organisation_id}, fast=True) or ""
@@ -187,3 +184,8 @@ async def role_of(db: Reader, person_id: int, organisation_id: int, now_ms: int)
     wanted = {"person_id": person_id, "organisation_id": organisation_id, "now_ms": now_ms}
     role: str | None = await db.value(_role, wanted, fast=True)
     return role
+
+
+async def name_of(db: Reader, organisation_id: int, charger_id: int) -> str:
+    """The charger's name; empty when it is gone."""
+    return await db.value(_name, {"charger_id": charger_id, "organisation_id": organisation_id}, fast=True) or ""
