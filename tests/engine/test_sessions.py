@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from borne.core.facts import Metered, SessionEnded, SessionStarted, SessionUpdated
 from borne.core.readings import Reading
+from borne.core.tags import INVALID, TagAnswer, TagStatus
 from borne.engine.outcome import Outcome
-from borne.store import organisations, tags
+from borne.store import organisations, people, tags
 from borne.store.db import Row
-from borne.store.schema import readings, session_messages, sessions
+from borne.store.schema import (
+    access_group_chargers,
+    access_group_people,
+    access_groups,
+    memberships,
+    readings,
+    session_messages,
+    sessions,
+)
+from borne.store.schema import people as people_table
 from tests.support.house import START_MS, Small, on_both, scope_of
 
 
@@ -209,17 +219,17 @@ async def test_any_tag_of_the_organisation_may_charge_in_any_letter_case(small: 
         await tags.put(tx, small.organisation_id, "AbCd")
         await tags.put(tx, small.organisation_id, "gone", blocked=True)
         await tags.put(tx, small.organisation_id, "old", expires_ms=START_MS - 1)
-    assert (await start(small, tag="ABCD")).tag_status == "Accepted"
+    assert (await start(small, tag="ABCD")).tag == TagAnswer("accepted")
     room = small.house.engine.room(small.charger_id)
-    expected = {"abcd": "Accepted", "GONE": "Blocked", "old": "Expired", "never": "Invalid"}
+    expected: dict[str, TagStatus] = {"abcd": "accepted", "GONE": "blocked", "old": "expired", "never": "invalid"}
     for tag, word in expected.items():
-        assert await small.house.sessions.authorise(small.house.db, room, tag) == word
+        assert await small.house.sessions.authorise(small.house.db, room, tag) == TagAnswer(word)
 
 
 async def test_a_start_with_a_bad_tag_is_kept_all_the_same(small: Small) -> None:
     """The charger charges already: refusing to store it would lose the energy."""
     outcome = await start(small, tag="stranger")
-    assert outcome.tag_status == "Invalid"
+    assert outcome.tag == INVALID
     assert outcome.transaction is not None
     assert await small.house.db.value(select(func.count()).select_from(sessions)) == 1
 
@@ -228,7 +238,7 @@ async def test_unknown_tags_by_the_setting_of_the_location(small: Small) -> None
     async with small.house.db.transaction() as tx:
         await organisations.accept_unknown_tags(tx, small.organisation_id, small.location_id, True)
     room = small.house.engine.room(small.charger_id)
-    assert await small.house.sessions.authorise(small.house.db, room, "stranger") == "Accepted"
+    assert await small.house.sessions.authorise(small.house.db, room, "stranger") == TagAnswer("accepted")
 
 
 async def test_a_tag_of_another_organisation_is_unknown(small: Small) -> None:
@@ -236,9 +246,118 @@ async def test_a_tag_of_another_organisation_is_unknown(small: Small) -> None:
     async with small.house.db.transaction() as tx:
         await tags.put(tx, other, "theirs")
     room = small.house.engine.room(small.charger_id)
-    assert await small.house.sessions.authorise(small.house.db, room, "theirs") == "Invalid"
+    assert await small.house.sessions.authorise(small.house.db, room, "theirs") == INVALID
     assert scope_of(1, other).organisation_id == other
 
 
 async def test_a_start_without_a_tag_has_no_status(small: Small) -> None:
-    assert (await start(small, tag=None)).tag_status is None
+    assert (await start(small, tag=None)).tag is None
+
+
+async def add_group(small: Small, person_id: int, charger_id: int, organisation_id: int | None = None) -> None:
+    organisation_id = organisation_id or small.organisation_id
+    async with small.house.db.transaction() as tx:
+        columns = {"organisation_id": organisation_id, "name": "Crew", "created_ms": 0}
+        group_id = await tx.insert(access_groups, columns)
+        keys = ("organisation_id", "access_group_id")
+        await tx.insert_many(access_group_people, (*keys, "person_id"), [(organisation_id, group_id, person_id)])
+        await tx.insert_many(access_group_chargers, (*keys, "charger_id"), [(organisation_id, group_id, charger_id)])
+
+
+@on_both
+async def test_a_tag_follows_what_its_owner_may_use_at_once(small: Small) -> None:
+    house, here = small.house, small.organisation_id
+    driver = await house.person(here, "user")
+    (other,) = await house.chargers(here, small.location_id, model="copper")
+    await house.connect(other)
+
+    async def said(charger_id: int) -> str:
+        return (await house.sessions.authorise(house.db, house.engine.room(charger_id), "CARD")).status
+
+    async def change(statement: Any) -> None:
+        async with house.db.transaction() as tx:
+            await tx.run(statement)
+
+    async with house.db.transaction() as tx:
+        await organisations.accept_unknown_tags(tx, here, small.location_id, True)
+        await tags.put(tx, here, "card", person_id=driver, group_tag="Family")
+    assert await said(small.charger_id) == "not_here"
+    async with house.db.transaction() as tx:
+        await people.assign(tx, person_id=driver, charger_ids=[small.charger_id])
+    assert [await said(small.charger_id), await said(other)] == ["accepted", "not_here"]
+    await add_group(small, driver, other)
+    assert await said(other) == "accepted"
+    await change(access_group_people.delete())
+    assert await said(other) == "not_here"
+    outcome = await start(small, tag="CARD")
+    assert outcome.tag == TagAnswer("accepted", "Family")
+    assert (await rows(small))[0].person_id == driver
+    await change(update(memberships).where(memberships.c.person_id == driver).values(role="operator"))
+    assert await said(small.charger_id) == "not_here"
+    async with house.db.transaction() as tx:
+        ids = [small.location_id]
+        await people.set_locations(tx, person_id=driver, organisation_id=here, location_ids=ids)
+    assert await said(other) == "accepted"
+    await change(update(memberships).where(memberships.c.person_id == driver).values(expires_ms=START_MS))
+    assert await said(other) == "invalid"
+    await change(update(memberships).where(memberships.c.person_id == driver).values(expires_ms=None))
+    await change(update(people_table).where(people_table.c.id == driver).values(disabled=1))
+    assert await said(other) == "invalid"
+    await change(memberships.delete().where(memberships.c.person_id == driver))
+    assert await said(other) == "invalid"
+
+
+async def test_what_another_organisation_gives_a_person_counts_there_alone(small: Small) -> None:
+    """The same person, the same tag, a group of the other organisation that names our charger."""
+    house = small.house
+    driver = await house.person(small.organisation_id, "user")
+    theirs, (place,) = await house.organisation()
+    await house.chargers(theirs, place)
+    async with house.db.transaction() as tx:
+        await people.add_membership(tx, person_id=driver, organisation_id=theirs, role="super-admin")
+        await people.set_locations(
+            tx, person_id=driver, organisation_id=theirs, location_ids=[place, small.location_id]
+        )
+        await tags.put(tx, small.organisation_id, "card", person_id=driver)
+        await tags.put(tx, theirs, "card")
+    await add_group(small, driver, small.charger_id, theirs)
+    room = house.engine.room(small.charger_id)
+    assert (await house.sessions.authorise(house.db, room, "card")).status == "not_here"
+
+
+@pytest.mark.parametrize("tag", ["x" * 37, "", "%", "_", "'; DROP TABLE tags"])
+async def test_odd_tags_are_unknown(small: Small, tag: str) -> None:
+    async with small.house.db.transaction() as tx:
+        await tags.put(tx, small.organisation_id, "x")
+    room = small.house.engine.room(small.charger_id)
+    assert await small.house.sessions.authorise(small.house.db, room, tag) == INVALID
+
+
+async def test_a_tag_that_is_too_long_is_refused_even_where_unknown_ones_may_charge(small: Small) -> None:
+    async with small.house.db.transaction() as tx:
+        await organisations.accept_unknown_tags(tx, small.organisation_id, small.location_id, True)
+    assert (await start(small, tag="x" * 37)).tag == INVALID
+
+
+async def test_a_tag_held_after_the_cable_belongs_to_the_session(small: Small) -> None:
+    driver = await small.house.person(small.organisation_id, "user")
+    async with small.house.db.transaction() as tx:
+        await people.assign(tx, person_id=driver, charger_ids=[small.charger_id])
+        await tags.put(tx, small.organisation_id, "card", person_id=driver)
+    await start(small, tag=None, transaction="T1")
+    for tag in ("CARD", "other"):
+        updated = small.house.fact(
+            SessionUpdated,
+            small.charger_id,
+            epoch=small.epoch,
+            evse=1,
+            connector=1,
+            transaction="T1",
+            tag=tag,
+            raw="{}",
+        )
+        outcome = await small.house.engine.apply(updated)
+        assert outcome.tag == (TagAnswer("accepted") if tag == "CARD" else INVALID)
+    (row,) = await rows(small)
+    assert (row.tag, row.person_id) == ("CARD", driver)
+    assert (await stop(small, "T1", tag="CARD")).tag == TagAnswer("accepted")

@@ -13,6 +13,7 @@ import msgspec
 
 from borne.bus.memory import MemoryBus
 from borne.core.facts import Fact, LinkOpened
+from borne.core.tags import TagAnswer, TagStatus
 from borne.engine.clock import Clock
 from borne.engine.outcome import Due, Outcome
 from borne.gateway.attempts import Attempts
@@ -43,7 +44,7 @@ class FakeEngine:
         self.outcomes: dict[type[Fact], Outcome] = {}
         self.due: list[Due] = []
         self.taken: list[tuple[int, int]] = []
-        self.tags: dict[str, str] = {}
+        self.tags: dict[str, TagStatus] = {}
         self.epochs: dict[int, int] = {}
         self._seen = asyncio.Event()
 
@@ -81,9 +82,9 @@ class FakeEngine:
         await asyncio.sleep(0)
         return self.due.pop(0) if self.due else None
 
-    async def authorise(self, _charger_id: int, tag: str) -> str:
+    async def authorise(self, _charger_id: int, tag: str) -> TagAnswer:
         await asyncio.sleep(0)
-        return self.tags.get(tag, "Invalid")
+        return TagAnswer(self.tags.get(tag, "invalid"))
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [fact for fact in self.facts if isinstance(fact, kind)]

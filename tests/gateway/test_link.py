@@ -24,6 +24,7 @@ from borne.core.facts import (
     SessionStarted,
     StatusChanged,
 )
+from borne.core.tags import TagAnswer
 from borne.engine.outcome import Due, Outcome
 from borne.gateway.link import Link
 from tests.gateway.fakes import DIALECTS, SETTINGS, FakeRow, House, house
@@ -325,7 +326,7 @@ async def test_f8_calls_beyond_any_measure_close_the_link() -> None:
 async def test_f7_a_repeated_call_gets_the_same_answer_and_happens_once() -> None:
     start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-11-22T12:00:00Z"}
     async with house() as it, dial(it) as socket:
-        it.engine.outcomes[SessionStarted] = Outcome(transaction="4711", tag_status="Accepted")
+        it.engine.outcomes[SessionStarted] = Outcome(transaction="4711", tag=TagAnswer("accepted"))
         first = await call(socket, "StartTransaction", start, "5")
         assert first[2] == {"idTagInfo": {"status": "Accepted"}, "transactionId": 4711}
         assert await call(socket, "StartTransaction", start, "5") == first
@@ -343,7 +344,7 @@ async def test_f7_a_heartbeat_is_never_answered_from_memory() -> None:
 
 async def test_authorize_is_asked_of_the_engine() -> None:
     async with house() as it, dial(it) as socket, dial(it, identity="CP2", subprotocols=["ocpp2.0.1"]) as other:
-        it.engine.tags["GOOD"] = "Accepted"
+        it.engine.tags["GOOD"] = "accepted"
         assert (await call(socket, "Authorize", {"idTag": "GOOD"}))[2] == {"idTagInfo": {"status": "Accepted"}}
         assert (await call(socket, "Authorize", {"idTag": "BAD"}, "2"))[2] == {"idTagInfo": {"status": "Invalid"}}
         token = {"idToken": {"idToken": "GOOD", "type": "ISO14443"}}

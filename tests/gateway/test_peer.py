@@ -13,6 +13,7 @@ from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 
 from borne.core.facts import LinkSettled, RestartAnswered, SessionEnded, SessionStarted
+from borne.core.tags import TagAnswer
 from borne.engine.outcome import Due, Outcome
 from tests.gateway.fakes import house
 from tests.gateway.peers import dial
@@ -37,8 +38,8 @@ class Peer201(ChargePoint201):  # type: ignore[misc]
 
 async def test_a_16_charge_point_lives_through_a_session_and_a_reset() -> None:
     async with house() as it, dial(it) as socket:
-        it.engine.outcomes[SessionStarted] = Outcome(transaction="99", tag_status="Accepted")
-        it.engine.tags["TAG"] = "Accepted"
+        it.engine.outcomes[SessionStarted] = Outcome(transaction="99", tag=TagAnswer("accepted"))
+        it.engine.tags["TAG"] = "accepted"
         peer = Peer16("CP1", socket)
         running = asyncio.create_task(peer.start())
         boot = await peer.call(call16.BootNotification(charge_point_model="M", charge_point_vendor="V"))
@@ -64,7 +65,7 @@ async def test_a_16_charge_point_lives_through_a_session_and_a_reset() -> None:
 
 async def test_a_201_charging_station_lives_through_a_session_and_a_reset() -> None:
     async with house() as it, dial(it, subprotocols=["ocpp2.0.1"]) as socket:
-        it.engine.outcomes[SessionStarted] = Outcome(tag_status="Accepted")
+        it.engine.outcomes[SessionStarted] = Outcome(tag=TagAnswer("accepted"))
         peer = Peer201("CP1", socket)
         running = asyncio.create_task(peer.start())
         station = {"model": "M", "vendor_name": "V"}

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import select
 
+from borne.core.tags import TagAnswer
 from borne.engine.clock import Clock
 from borne.gateway.attempts import Attempts
 from borne.gateway.directory import Directory, Follower
@@ -17,7 +18,7 @@ from borne.gateway.links import Links
 from borne.gateway.schema_files import load_dialects
 from borne.gateway.server import Gateway
 from borne.gateway.signs import flush_signs
-from borne.store import chargers
+from borne.store import chargers, people, tags
 from borne.store.db import Database, Row
 from borne.store.schema import chargers as charger_table
 from borne.store.schema import readings, restarts, sessions
@@ -47,7 +48,7 @@ class Whole:
         self.scope = scope_of(await house.person(organisation_id), organisation_id)
         (self.charger_id,) = await house.chargers(organisation_id, location_id)
 
-        async def authorise(charger_id: int, tag: str) -> str:
+        async def authorise(charger_id: int, tag: str) -> TagAnswer:
             return await house.sessions.authorise(self.db, house.engine.room(charger_id), tag)
 
         loop = asyncio.get_running_loop()
@@ -85,9 +86,9 @@ class Whole:
         assert row is not None
         return row
 
-    def dial(self) -> Any:
+    def dial(self, subprotocol: str = "ocpp1.6") -> Any:
         it: Any = self
-        return dial(it, identity="C-1-1-0-pulsar-plus", secret=None)
+        return dial(it, identity="C-1-1-0-pulsar-plus", secret=None, subprotocols=[subprotocol])
 
 
 @pytest.fixture
@@ -169,3 +170,94 @@ async def test_signs_of_life_reach_the_database_in_bulk(whole: Whole) -> None:
         await asyncio.sleep(0.3)
         flushing.cancel()
         assert (await whole.charger()).last_seen_ms > before_ms
+
+
+UNTIL_MS = 4_102_444_800_000  # 2100-01-01
+
+
+class Driver:
+    """A user with the tag CARD, and what an admin changes about them."""
+
+    def __init__(self, whole: Whole) -> None:
+        self.whole = whole
+        self.person_id = 0
+
+    async def come(self) -> None:
+        self.person_id = await self.whole.house.person(self.whole.scope.organisation_id, "user")
+        await self.tag()
+
+    async def tag(self, **known: Any) -> None:
+        async with self.whole.db.transaction() as tx:
+            fields = {"person_id": self.person_id, "group_tag": "FAMILY", **known}
+            await tags.put(tx, self.whole.scope.organisation_id, "card", **fields)
+
+    async def assign(self) -> None:
+        async with self.whole.db.transaction() as tx:
+            await people.assign(tx, person_id=self.person_id, charger_ids=[self.whole.charger_id])
+
+
+async def test_authorize_follows_every_change_at_once_in_1_6(whole: Whole) -> None:
+    driver = Driver(whole)
+    await driver.come()
+    async with whole.dial() as socket:
+        await call(socket, "BootNotification", BOOT)
+
+        async def said() -> dict[str, Any]:
+            found: dict[str, Any] = (await call(socket, "Authorize", {"idTag": "Card"}, "9"))[2]["idTagInfo"]
+            return found
+
+        assert await said() == {"parentIdTag": "FAMILY", "status": "Invalid"}  # 1.6 has no word for "not here"
+        await driver.assign()
+        assert await said() == {"parentIdTag": "FAMILY", "status": "Accepted"}
+        await driver.tag(expires_ms=UNTIL_MS)
+        accepted = {"expiryDate": "2100-01-01T00:00:00.000Z", "parentIdTag": "FAMILY", "status": "Accepted"}
+        assert await said() == accepted
+        start = {"connectorId": 1, "idTag": "CARD", "meterStart": 10, "timestamp": "2026-11-22T12:00:00Z"}
+        begun = (await call(socket, "StartTransaction", start, "2"))[2]
+        assert begun["idTagInfo"] == accepted
+        await driver.tag(expires_ms=1)
+        assert (await said())["status"] == "Expired"
+        await driver.tag(blocked=True, group_tag="longer than 20 characters")
+        assert await said() == {"status": "Blocked"}
+        stop = {
+            "transactionId": begun["transactionId"],
+            "idTag": "card",
+            "meterStop": 99,
+            "timestamp": "2026-11-22T13:00:00Z",
+        }
+        assert (await call(socket, "StopTransaction", stop, "3"))[2] == {"idTagInfo": {"status": "Blocked"}}
+        row = await whole.db.first(select(sessions.c.person_id, sessions.c.meter_stop_wh))
+        assert row == (driver.person_id, 99)
+
+
+async def test_a_token_and_its_group_in_2_0_1(whole: Whole) -> None:
+    driver = Driver(whole)
+    await driver.come()
+    token = {"idToken": "CARD", "type": "ISO14443"}
+    group = {"idToken": "FAMILY", "type": "Central"}
+    event = {
+        "eventType": "Started", "timestamp": "2026-11-22T12:00:00Z", "triggerReason": "CablePluggedIn", "seqNo": 0,
+        "transactionInfo": {"transactionId": "T1"}, "evse": {"id": 1, "connectorId": 1},
+    }  # fmt: skip
+    async with whole.dial("ocpp2.0.1") as socket:
+        boot = {"reason": "PowerUp", "chargingStation": {"vendorName": "Test", "model": "Two"}}
+        await call(socket, "BootNotification", boot)
+        said = await call(socket, "Authorize", {"idToken": token}, "2")
+        assert said[2] == {"idTokenInfo": {"status": "NotAtThisLocation", "groupIdToken": group}}
+        await driver.assign()
+        said = await call(socket, "Authorize", {"idToken": token}, "3")
+        assert said[2] == {"idTokenInfo": {"status": "Accepted", "groupIdToken": group}}
+        assert (await call(socket, "TransactionEvent", event, "4"))[2] == {}
+        update = {**event, "eventType": "Updated", "triggerReason": "Authorized", "seqNo": 1, "idToken": token}
+        said = await call(socket, "TransactionEvent", update, "5")
+        assert said[2] == {"idTokenInfo": {"status": "Accepted", "groupIdToken": group}}
+        end = {
+            **event,
+            "eventType": "Ended",
+            "triggerReason": "StopAuthorized",
+            "seqNo": 2,
+            "idToken": {**token, "idToken": "?"},
+        }
+        assert (await call(socket, "TransactionEvent", end, "6"))[2] == {"idTokenInfo": {"status": "Invalid"}}
+    row = await whole.db.first(select(sessions.c.tag, sessions.c.person_id, sessions.c.end_reason))
+    assert row == ("CARD", driver.person_id, "")

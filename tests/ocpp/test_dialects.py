@@ -1,7 +1,7 @@
 """Both tables, message by message: whatever the standard lets a charger send has an answer that its schema allows."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
@@ -20,6 +20,7 @@ from borne.core.facts import (
     SessionUpdated,
     StatusChanged,
 )
+from borne.core.tags import TagAnswer, TagStatus
 from borne.gateway.schema_files import load_dialects, load_schema
 from borne.ocpp.dialects import choose
 from borne.ocpp.messages import Answer, Received, reset_status
@@ -28,7 +29,7 @@ from tests.ocpp.samples import smallest
 
 DIALECTS = load_dialects()
 AT = Received(1, 2, 1_795_348_800_000, '[2,"1","X",{"as":"received"}]')
-ANSWER = Answer(1_795_348_800_000, 300, "accepted", "77", "Accepted")
+ANSWER = Answer(1_795_348_800_000, 300, "accepted", "77", TagAnswer("accepted", "FAMILY", 1_795_400_000_000))
 # What each version lets a charger send (1.6 §4 with the security whitepaper; 2.0.1 part 2, messages initiated by the station).
 SENT: dict[Protocol, set[str]] = {
     "1.6": {
@@ -78,7 +79,10 @@ def test_every_message_is_taken_and_answered_as_its_schema_asks(protocol: Protoc
             assert message.tag(payload)
     response = load_schema(protocol, f"{action}Response")
     assert response is not None
-    answers = (ANSWER, Answer(0), Answer(0, registration="pending"), Answer(0, registration="rejected"))
+    tags = [
+        Answer(0, tag=TagAnswer(status, "a group of more than twenty characters")) for status in get_args(TagStatus)
+    ]
+    answers = (ANSWER, *tags, Answer(0), Answer(0, registration="pending"), Answer(0, registration="rejected"))
     for answer in answers:
         jsonschema_rs.validate(response, message.reply(answer) if message.reply else {})
 

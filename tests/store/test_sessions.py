@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 START = {
     "charger_id": 1, "organisation_id": 1, "location_id": 1, "evse": 1, "connector": 2, "transaction": "77", "start_key": "s|1",
-    "tag": "AB", "started_ms": 100, "device_started_ms": 90, "meter_start_wh": 5,
+    "tag": "AB", "person_id": None, "started_ms": 100, "device_started_ms": 90, "meter_start_wh": 5,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from borne.core.facts import Registration, RestartKind
+from borne.core.tags import TagAnswer
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -16,7 +17,7 @@ class Outcome(msgspec.Struct, gc=False):
     epoch: int | None = None
     registration: Registration = "accepted"
     transaction: str | None = None
-    tag_status: str | None = None
+    tag: TagAnswer | None = None
     restart_id: int | None = None
     existing: bool = False
     reasons: tuple[str, ...] = ()

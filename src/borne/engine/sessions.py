@@ -7,8 +7,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from borne.core import session as rules
+from borne.core import tags
 from borne.core.effects import Record
 from borne.core.facts import Booted, Fact, SessionEnded, SessionStarted, SessionUpdated
+from borne.core.tags import TagAnswer
 from borne.engine.apply import Preparer
 from borne.engine.clock import NowMs
 from borne.engine.outcome import IGNORED, OK, Outcome
@@ -17,8 +19,7 @@ from borne.engine.room import Room
 from borne.engine.writes import Writes
 from borne.store import sessions as store
 from borne.store import tags as tag_store
-from borne.store.db import Database, Transaction
-from borne.store.rooms import location_of
+from borne.store.db import Database, Row, Transaction
 
 NewNumber = Callable[[], int]
 NO_TRANSACTION = ("", "0", "-1")  # what chargers say of a session that began while they were offline
@@ -47,11 +48,11 @@ class Sessions:
         self._readings(writes, fact, fact.transaction)
         if fact.epoch != room.state.epoch:
             return IGNORED
-        status = await self._tag_status(tx, room, fact.tag)
+        tag, person_id = await self._tag(tx, room, fact.tag)
         key = rules.start_key(fact)
         known = await store.find_by_key(tx, room.charger_id, key)
         if known is not None:
-            return Outcome(transaction=known.transaction, tag_status=status)
+            return Outcome(transaction=known.transaction, tag=tag)
         for row in rules.superseded(fact, await store.open_sessions(tx, room.charger_id)):
             await store.save(tx, row)
             room.open_sessions = max(0, room.open_sessions - 1)
@@ -66,19 +67,26 @@ class Sessions:
             transaction=transaction,
             start_key=key,
             tag=fact.tag,
+            person_id=person_id,
             started_ms=fact.at_ms,
             device_started_ms=fact.device_ms,
             meter_start_wh=fact.meter_start_wh,
         )
         room.open_sessions += 1
         react(room, replace(fact, transaction=transaction), writes)
-        return Outcome(transaction=transaction, tag_status=status)
+        return Outcome(transaction=transaction, tag=tag)
 
     async def updated(self, tx: Transaction, room: Room, writes: Writes, fact: SessionUpdated) -> Outcome:
-        """TransactionEvent Updated: kept as received."""
+        """TransactionEvent Updated: kept as received. A tag that is held after the cable is plugged in comes with it."""
         writes.add_message(fact.charger_id, fact.at_ms, "updated", fact.transaction, fact.seq, fact.raw)
         self._readings(writes, fact, fact.transaction)
-        return OK
+        if fact.tag is None:
+            return OK
+        tag, person_id = await self._tag(tx, room, fact.tag)
+        known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
+        if known is not None and known.tag is None and known.ended_ms is None:
+            await store.set_tag(tx, known.id, fact.tag, person_id)
+        return Outcome(tag=tag)
 
     async def ended(self, tx: Transaction, room: Room, writes: Writes, fact: SessionEnded) -> Outcome:
         """A stop, its repetition, or one that belongs to nothing we know: all are confirmed, the unknown stay as messages.
@@ -87,18 +95,19 @@ class Sessions:
         """
         writes.add_message(fact.charger_id, fact.at_ms, "ended", fact.transaction, fact.seq, fact.raw)
         self._readings(writes, fact, fact.transaction)
+        answered = OK if fact.tag is None else Outcome(tag=(await self._tag(tx, room, fact.tag))[0])
         known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
         if known is None:
             self._note_unknown(room, writes, fact)
-            return OK
+            return answered
         row = rules.ended(known, fact)
         if row != known:
             await store.save(tx, row)
         if known.ended_ms is not None:
-            return OK
+            return answered
         room.open_sessions = max(0, room.open_sessions - 1)
         react(room, fact, writes)
-        return OK
+        return answered
 
     def _note_unknown(self, room: Room, writes: Writes, fact: SessionEnded) -> None:
         """In 1.6 we make the transaction ids: one that this charger never got is a guess, or another charger's."""
@@ -119,9 +128,9 @@ class Sessions:
             room.open_sessions = 0
         return react(room, fact, writes)
 
-    async def authorise(self, db: Database, room: Room | None, tag: str) -> str:
-        """The answer to Authorize: a word of OCPP's AuthorizationStatus."""
-        return (room is not None and await self._tag_status(db, room, tag)) or "Invalid"
+    async def authorise(self, db: Database, room: Room | None, tag: str) -> TagAnswer:
+        """The answer to Authorize. Asked of the database each time: a change counts at once."""
+        return ((await self._tag(db, room, tag))[0] if room is not None else None) or tags.INVALID
 
     def _readings(
         self, writes: Writes, fact: SessionStarted | SessionUpdated | SessionEnded, transaction: str | None
@@ -129,14 +138,30 @@ class Sessions:
         if fact.readings:
             writes.add_readings(fact.charger_id, fact.at_ms, fact.evse, fact.connector, transaction, fact.readings)
 
-    async def _tag_status(self, db: Database | Transaction, room: Room, tag: str | None) -> str | None:
+    async def _tag(
+        self, db: Database | Transaction, room: Room, tag: str | None
+    ) -> tuple[TagAnswer | None, int | None]:
+        """What to answer, and whose tag it is. Nothing for no tag."""
         if tag is None:
-            return None
-        found = await tag_store.find(db, room.organisation_id, tag)
-        if found is not None:
-            if found.blocked:
-                return "Blocked"
-            expired = found.expires_ms is not None and found.expires_ms <= self._clock.now_ms()
-            return "Expired" if expired else "Accepted"
-        location = await location_of(db, room.location_id)
-        return "Accepted" if location is not None and location.accepts_unknown_tags else "Invalid"
+            return None, None
+        if len(tag) > tags.MAX_TAG:
+            return tags.INVALID, None
+        row = await tag_store.held(db, room.organisation_id, room.charger_id, tag)
+        if row is None:
+            return tags.INVALID, None
+        found = None if row.tag is None else _known(row)
+        accepts_unknown = bool(row.accepts_unknown_tags)
+        return tags.answer(found, accepts_unknown=accepts_unknown, now_ms=self._clock.now_ms()), row.person_id
+
+
+def _known(row: Row) -> tags.Tag:
+    owner = None
+    if row.person_id is not None:
+        owner = tags.Owner(
+            role=row.role,
+            disabled=row.disabled != 0,
+            until_ms=row.until_ms,
+            assigned=bool(row.assigned),
+            runs=bool(row.runs),
+        )
+    return tags.Tag(blocked=bool(row.blocked), expires_ms=row.expires_ms, group=row.group_tag, owner=owner)

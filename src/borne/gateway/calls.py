@@ -18,6 +18,7 @@ from borne.ocpp.messages import Answer, Message, Received
 from borne.ocpp.values import UnusableError
 
 if TYPE_CHECKING:
+    from borne.core.tags import TagAnswer
     from borne.gateway.link import Link
     from borne.gateway.ports import Outcome
 
@@ -186,7 +187,7 @@ class Calls:
     def _answer(self, outcome: Outcome) -> Answer:
         hub = self._link.hub
         now_ms, heartbeat_s = hub.clock.now_ms(), hub.settings.heartbeat_s
-        return Answer(now_ms, heartbeat_s, outcome.registration, outcome.transaction, outcome.tag_status)
+        return Answer(now_ms, heartbeat_s, outcome.registration, outcome.transaction, outcome.tag)
 
     def _failed(self, call: Call, message: Message, error: BaseException) -> None:
         """It could not be stored. What must not be lost stays unanswered, so that the charger keeps it and tries again."""
@@ -203,7 +204,7 @@ class Calls:
         task = hub.start(hub.authorise(self._link.charger.charger_id, tag))
         task.add_done_callback(self._authorised)
 
-    def _authorised(self, task: asyncio.Task[str]) -> None:
+    def _authorised(self, task: asyncio.Task[TagAnswer]) -> None:
         link = self._link
         call = link.talk.answering
         if call is None or link.state == "gone" or task.cancelled():
@@ -213,7 +214,7 @@ class Calls:
         if error is not None:
             self._failed(call, message, error)
             return
-        self._reply(call, message, Answer(link.hub.clock.now_ms(), tag_status=task.result()))
+        self._reply(call, message, Answer(link.hub.clock.now_ms(), tag=task.result()))
         self.go_on()
 
     def _reply(self, call: Call, message: Message, answer: Answer | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from borne.core.facts import Fact, RestartKind
+from borne.core.tags import TagAnswer
 from borne.engine.clock import NowMs
 
 
@@ -19,7 +20,7 @@ class Outcome(Protocol):
     @property
     def transaction(self) -> str | None: ...
     @property
-    def tag_status(self) -> str | None: ...
+    def tag(self) -> TagAnswer | None: ...
     @property
     def ignored(self) -> bool: ...
 
@@ -55,7 +56,7 @@ class Engine(Protocol):
 
 # charger, epoch -> what to write now, committed as sent
 TakeRestart = Callable[[int, int], Coroutine[Any, Any, Due | None]]
-Authorise = Callable[[int, str], Coroutine[Any, Any, str]]  # charger, id tag -> a word of OCPP's AuthorizationStatus
+Authorise = Callable[[int, str], Coroutine[Any, Any, TagAnswer]]  # charger, id tag
 
 
 class Transport(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from borne.core.facts import AnswerStatus, Fact, Protocol, RestartKind
+from borne.core.tags import TagAnswer
 from borne.ocpp.frames import Payload
 from borne.ocpp.schemas import Load, Schemas, Violation
 
@@ -29,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     heartbeat_s: int = 300
     registration: str = "accepted"
     transaction: str | None = None
-    tag_status: str | None = None
+    tag: TagAnswer | None = None
 
 
 Translate = Callable[[Payload, Received], Fact | None]

@@ -11,6 +11,7 @@ from borne.core.facts import (
     SessionStarted,
     StatusChanged,
 )
+from borne.core.tags import INVALID, TagAnswer, TagStatus
 from borne.ocpp.both import REGISTRATION, firmware, heartbeat_reply, log_status, security_event, trigger_boot
 from borne.ocpp.frames import Payload, payload_text
 from borne.ocpp.messages import Answer, Codes, Message, Received, Table
@@ -30,6 +31,14 @@ _STATUS: dict[str, ConnectorStatus] = {
     "faulted": "faulted",
     "occupied": "preparing",  # 1.5's word, still sent by some
 }
+_TAG_STATUS: dict[TagStatus, str] = {
+    "accepted": "Accepted",
+    "blocked": "Blocked",
+    "expired": "Expired",
+    "invalid": "Invalid",
+    "not_here": "Invalid",
+}
+MAX_ID_TAG = 20
 _FIRMWARE_BUSY = frozenset(("Downloading", "Downloaded", "Installing", "SignatureVerified", "InstallRebooting"))
 
 
@@ -132,20 +141,30 @@ def _boot_reply(answer: Answer) -> Payload:
     }
 
 
+def _id_tag_info(tag: TagAnswer) -> Payload:
+    """IdTagInfo (§7.27). Whoever may not charge at this charger is Invalid: 1.6 has no better word."""
+    info: Payload = {}
+    if tag.until_ms is not None:
+        info["expiryDate"] = print_instant(tag.until_ms)
+    if tag.group is not None and len(tag.group) <= MAX_ID_TAG:
+        info["parentIdTag"] = tag.group
+    return {**info, "status": _TAG_STATUS[tag.status]}
+
+
 def _tag_reply(answer: Answer) -> Payload:
-    return {"idTagInfo": {"status": answer.tag_status or "Invalid"}}
+    return {"idTagInfo": _id_tag_info(answer.tag or INVALID)}
 
 
 def _started_reply(answer: Answer) -> Payload:
     number = answer.transaction or ""
     return {
-        "idTagInfo": {"status": answer.tag_status or "Accepted"},
+        "idTagInfo": _id_tag_info(answer.tag) if answer.tag else {"status": "Accepted"},
         "transactionId": int(number) if number.isdecimal() else 0,
     }
 
 
 def _ended_reply(answer: Answer) -> Payload:
-    return {"idTagInfo": {"status": answer.tag_status}} if answer.tag_status else {}
+    return {"idTagInfo": _id_tag_info(answer.tag)} if answer.tag else {}
 
 
 def _id_tag(payload: Payload) -> str | None:

@@ -15,6 +15,7 @@ from borne.core.facts import (
     SessionUpdated,
     StatusChanged,
 )
+from borne.core.tags import INVALID, MAX_TAG, TagAnswer, TagStatus
 from borne.ocpp.both import REGISTRATION, firmware, heartbeat_reply, log_status, security_event, trigger_boot
 from borne.ocpp.frames import Payload, payload_text
 from borne.ocpp.messages import Answer, Codes, Message, Received, Table
@@ -28,6 +29,13 @@ _STATUS: dict[str, ConnectorStatus] = {
     "reserved": "reserved",
     "unavailable": "unavailable",
     "faulted": "faulted",
+}
+_TAG_STATUS: dict[TagStatus, str] = {
+    "accepted": "Accepted",
+    "blocked": "Blocked",
+    "expired": "Expired",
+    "invalid": "Invalid",
+    "not_here": "NotAtThisLocation",
 }
 _FIRMWARE_BUSY = frozenset(
     ("Downloading", "Downloaded", "DownloadPaused", "SignatureVerified", "Installing", "InstallRebooting")
@@ -120,12 +128,22 @@ def _boot_reply(answer: Answer) -> Payload:
     }
 
 
+def _token_info(tag: TagAnswer) -> Payload:
+    """IdTokenInfoType (§2.31), with the group of the token (C09)."""
+    info: Payload = {"status": _TAG_STATUS[tag.status]}
+    if tag.until_ms is not None:
+        info["cacheExpiryDateTime"] = print_instant(tag.until_ms)
+    if tag.group is not None and len(tag.group) <= MAX_TAG:
+        info["groupIdToken"] = {"idToken": tag.group, "type": "Central"}
+    return info
+
+
 def _token_reply(answer: Answer) -> Payload:
-    return {"idTokenInfo": {"status": answer.tag_status or "Invalid"}}
+    return {"idTokenInfo": _token_info(answer.tag or INVALID)}
 
 
 def _transaction_reply(answer: Answer) -> Payload:
-    return {"idTokenInfo": {"status": answer.tag_status}} if answer.tag_status else {}
+    return {"idTokenInfo": _token_info(answer.tag)} if answer.tag else {}
 
 
 def _id_token(payload: Payload) -> str | None:

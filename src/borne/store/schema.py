@@ -453,10 +453,46 @@ notices = Table(
     _int("in_portal", default="1"),
     _int("mail_after_ms", null=True),  # when it may be mailed (quiet hours); None: not by mail, or done
     _int("read_ms", null=True),
+    _int("ended_ms", null=True),  # what it tells of was over then
     Index("notices_key_uq", "person_id", "key", unique=True),
+    Index(None, "organisation_id", "key"),
     Index(None, "person_id", "organisation_id", "id"),
     Index(None, "mail_after_ms"),
     Index(None, "at_ms"),
+)
+
+# What notices are made from: written with the machines' states, taken and deleted by engine.notifications.
+news = Table(
+    "news",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("charger_id"),
+    _int("at_ms"),
+    _text("kind"),
+    _text("details"),  # JSON
+)
+
+# An absence or a fault of a charger, that stands or was the last one.
+troubles = Table(
+    "troubles",
+    metadata,
+    _int("charger_id"),
+    _text("kind"),  # core.notifications.Trouble
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("number"),  # tells it apart from the others of this charger
+    _int("since_ms"),
+    _int("counts_from_ms"),
+    _int("ours"),  # 1: Borne ended the link
+    _text("said", default=""),  # the error that came with a fault
+    _int("many_ms", null=True),  # left with many others, who are known by this instant
+    _int("told_ms", null=True),
+    _int("ended_ms", null=True),
+    PrimaryKeyConstraint("charger_id", "kind"),
+    Index(None, "kind", "counts_from_ms"),
+    Index(None, "organisation_id", "location_id", "kind"),
 )
 
 # ---- chargers ----------------------------------------------------------------------------------------------------
@@ -681,6 +717,7 @@ sessions = Table(
     _text("transaction"),  # the charger's word, as text
     _text("start_key"),  # charger's start, told apart from a retry
     _text("tag", null=True),
+    _int("person_id", null=True),  # the owner of the tag at its time
     _int("started_ms"),
     _int("device_started_ms", null=True),
     _int("meter_start_wh", null=True),
@@ -691,7 +728,12 @@ sessions = Table(
     _text("conflicts", default="[]"),  # JSON: later stops with other values
     Index("sessions_start_uq", "charger_id", "start_key", unique=True),
     Index("sessions_transaction", "charger_id", "transaction"),
+    Index(None, "charger_id", "id"),
     Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "ended_ms", "id"),
+    Index(None, "organisation_id", "location_id", "id"),
+    Index(None, "organisation_id", "person_id", "id"),
+    Index(None, "organisation_id", "started_ms"),
 )
 
 # Every message about sessions as received, also orphans: what the session rows are made from.
@@ -758,6 +800,7 @@ mails = Table(
     _int("created_ms"),
     _int("sent_ms", null=True),
     _text("error", null=True),
+    _text("headers", default="{}"),  # JSON: more lines of the head
 )
 
 dead_letters = Table(

@@ -41,6 +41,11 @@ _save = (
         conflicts=bindparam("new_conflicts"),
     )
 )
+_set_tag = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(tag=bindparam("new_tag"), person_id=bindparam("new_person_id"))
+)
 
 
 async def find_by_key(db: Reader, charger_id: int, start_key: str) -> SessionRow | None:
@@ -69,11 +74,12 @@ async def create(
     transaction: str,
     start_key: str,
     tag: str | None,
+    person_id: int | None,
     started_ms: int,
     device_started_ms: int | None,
     meter_start_wh: int | None,
 ) -> int:
-    """Add a session; organisation and location are those of now, for good. Raises Conflict for a known start."""
+    """Add a session; organisation, location and the tag's owner are those of now, for good. Raises Conflict for a known start."""
     values = {
         "charger_id": charger_id,
         "organisation_id": organisation_id,
@@ -83,11 +89,17 @@ async def create(
         "transaction": transaction,
         "start_key": start_key,
         "tag": tag,
+        "person_id": person_id,
         "started_ms": started_ms,
         "device_started_ms": device_started_ms,
         "meter_start_wh": meter_start_wh,
     }
     return await tx.insert(sessions, values)
+
+
+async def set_tag(tx: Transaction, session_id: int, tag: str, person_id: int | None) -> None:
+    """The tag of a session that began without one, and whose it is."""
+    await tx.run(_set_tag, {"session_id": session_id, "new_tag": tag, "new_person_id": person_id})
 
 
 async def save(tx: Transaction, row: SessionRow) -> None:

@@ -315,10 +315,44 @@ notices = Table(
     _int("in_portal", default="1"),
     _int("mail_after_ms", null=True),
     _int("read_ms", null=True),
+    _int("ended_ms", null=True),
     Index("notices_key_uq", "person_id", "key", unique=True),
+    Index(None, "organisation_id", "key"),
     Index(None, "person_id", "organisation_id", "id"),
     Index(None, "mail_after_ms"),
     Index(None, "at_ms"),
+)
+
+news = Table(
+    "news",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("charger_id"),
+    _int("at_ms"),
+    _text("kind"),
+    _text("details"),
+)
+
+troubles = Table(
+    "troubles",
+    metadata,
+    _int("charger_id"),
+    _text("kind"),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("number"),
+    _int("since_ms"),
+    _int("counts_from_ms"),
+    _int("ours"),
+    _text("said", default=""),
+    _int("many_ms", null=True),
+    _int("told_ms", null=True),
+    _int("ended_ms", null=True),
+    PrimaryKeyConstraint("charger_id", "kind"),
+    Index(None, "kind", "counts_from_ms"),
+    Index(None, "organisation_id", "location_id", "kind"),
 )
 
 archived_chargers = Table(
@@ -420,6 +454,8 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("tags", _int("created_ms", default="0")),
     ("logins", _int("second_factor", default="0")),
     ("logins", _int("provider_id", null=True)),
+    ("sessions", _int("person_id", null=True)),
+    ("mails", _text("headers", default="{}")),
 )
 INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
     (
@@ -435,6 +471,11 @@ INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
         False,
     ),
     ("tags_person_id", "tags", ["person_id"], False),
+    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False),
+    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False),
+    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False),
+    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False),
+    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False),
 )
 
 
