@@ -1,0 +1,358 @@
+"""Whether a statement keeps to one organisation: reads SQLAlchemy constructs, knows which tables are tenants' tables.
+
+Each occurrence of a tenant's table, in a FROM, a subquery, an arm of a UNION, an UPDATE, has to be *bound*: by
+`organisation_id = :organisation_id`, or by an equality with a column of an occurrence that is bound, where that column tells
+whose the row is (`events.charger_id = chargers.id`). The ON of a LEFT JOIN binds its right side only; what stands in an OR
+binds what each of its arms binds; a subquery is bound from inside. A statement that has to cross tenants says so:
+`borne.store.tenancy.across(statement, "why")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from sqlalchemy import Delete, Insert, Select, Table, TextClause, Update
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import (
+    BinaryExpression,
+    BindParameter,
+    BooleanClauseList,
+    ColumnClause,
+    False_,
+    Grouping,
+    Label,
+    TypeCoerce,
+    UnaryExpression,
+)
+from sqlalchemy.sql.selectable import (
+    AliasedReturnsRows,
+    CompoundSelect,
+    FromClause,
+    FromGrouping,
+    Join,
+    Lateral,
+    ScalarSelect,
+    SelectStatementGrouping,
+    TextualSelect,
+)
+
+from tests.support.tenants import PERSONAL, TABLES
+
+WHAT_TO_DO = (
+    "Each needs `organisation_id == <the scope's organisation>` (in the ON of a LEFT JOIN, in each arm of a UNION, inside a"
+    " subquery), or an equality of a column that says whose it is with one of a table that is bound. If this has to cross"
+    ' organisations, say why where the statement is made: across(statement, "why"), from borne.store.tenancy.'
+    " See docs/decisions/0015."
+)
+
+
+class UnscopedError(AssertionError):
+    """A statement reaches rows of several organisations and does not say so."""
+
+
+@dataclass(eq=False, frozen=True)
+class Occurrence:
+    """A table where it stands in a statement; `exempt`: within what says `across`."""
+
+    table: Table
+    name: str
+    exempt: bool
+
+    def __str__(self) -> str:
+        return self.table.name if self.name == self.table.name else f"{self.table.name} as {self.name}"
+
+
+class Ref(NamedTuple):
+    """A column of an occurrence."""
+
+    of: Occurrence
+    column: str
+
+    @property
+    def kind(self) -> str | None:
+        """The table that it names a row of."""
+        return TABLES.kind(self.of.table, self.column)
+
+
+Refs = tuple[Ref, ...]  # the columns of a UNION's arms count together
+Some = frozenset[Occurrence]
+NONE: Some = frozenset()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """These are bound whatever the others are."""
+
+    occurrences: Some
+
+    def binds(self, bound: Some) -> Some:
+        return self.occurrences
+
+
+@dataclass(frozen=True)
+class _Tie:
+    """Two columns are equal; it may bind what is in `may`."""
+
+    sides: tuple[Refs, Refs]
+    may: Some
+
+    def binds(self, bound: Some) -> Some:
+        return self._one_way(*self.sides, bound) | self._one_way(*self.sides[::-1], bound)
+
+    def _one_way(self, known: Refs, other: Refs, bound: Some) -> Some:
+        if len(other) != 1 or other[0].of not in self.may or not known or not all(one.of in bound for one in known):
+            return NONE
+        same = {one.kind for one in known} == {other[0].kind}
+        return frozenset((other[0].of,)) if same and TABLES.tells(other[0].of.table, other[0].column) else NONE
+
+
+@dataclass(frozen=True)
+class _Either:
+    """What each arm of an OR binds."""
+
+    arms: tuple[tuple[_Fact, ...], ...]
+
+    def binds(self, bound: Some) -> Some:
+        return frozenset.intersection(*(_solved(arm, bound) for arm in self.arms))
+
+
+_Fact = _Given | _Tie | _Either
+
+
+def _solved(facts: Iterable[_Fact], bound: Some = NONE) -> Some:
+    facts = tuple(facts)
+    while True:
+        more = bound.union(*(fact.binds(bound) for fact in facts))
+        if more == bound:
+            return bound
+        bound = more
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Where in the statement we are: what the SELECTs around and the nearest one have in their FROM."""
+
+    names: dict[FromClause, Occurrence]  # of this and the levels around
+    around: frozenset[FromClause]
+    nearest: frozenset[FromClause]
+    exempt: bool
+
+
+_Arms = list[tuple[Any, _Level]]  # SELECTs, each with the level inside it
+
+
+class _Reading:
+    """One statement, read through."""
+
+    def __init__(self) -> None:
+        self.occurrences: list[Occurrence] = []
+        self.facts: list[_Fact] = []
+        self.organisations: set[str] = set()
+        self.faults: list[str] = []
+        self._arms: dict[int, _Arms] = {}  # by the identity of a subquery or of a SELECT inside an expression
+
+    # ---- statements
+
+    def statement(self, statement: Any, level: _Level) -> _Arms:
+        for cte in getattr(statement, "_independent_ctes", ()):
+            self._source(cte, level)
+        match statement:
+            case SelectStatementGrouping() | ScalarSelect():
+                return self.statement(statement.element, level)
+            case CompoundSelect():
+                return [arm for one in statement.selects for arm in self.statement(one, self._inside(statement, level))]
+            case Select():
+                return [(statement, self._select(statement, self._inside(statement, level)))]
+            case Update() | Delete():
+                self._change(statement, self._inside(statement, level))
+            case Insert():
+                self._inner([statement.select, *(statement._values or {}).values()], self._inside(statement, level))
+            case TextClause() | TextualSelect() if not level.exempt:
+                self.faults.append(
+                    "it is written as text, which cannot be read: build it from the tables of store.schema"
+                )
+        return []
+
+    def _inside(self, statement: Any, level: _Level) -> _Level:
+        return replace(level, exempt=level.exempt or says_across(statement) is not None)
+
+    def _select(self, select: Select[Any], level: _Level) -> _Level:
+        state: Any = select._compile_state_factory(select, None)
+        froms = state._get_display_froms(level.around, level.nearest)
+        inside, here = self._froms(froms, level, level.around)
+        self._conditions(select._where_criteria, here, inside)
+        others = (*select._raw_columns, *select._having_criteria, *select._order_by_clauses, *select._group_by_clauses)
+        self._inner(others, inside)
+        return inside
+
+    def _change(self, change: Update | Delete, level: _Level) -> None:
+        """UPDATE … FROM and DELETE … USING name their other tables in the conditions alone."""
+        values = {**(getattr(change, "_values", None) or {}), **dict(getattr(change, "_ordered_values", None) or ())}
+        parts = (*change._where_criteria, *(value for value in values.values() if hasattr(value, "_from_objects")))
+        froms = dict.fromkeys((change.table, *(source for part in parts for source in part._from_objects)))
+        inside, here = self._froms(list(froms), level, frozenset())
+        self._conditions(change._where_criteria, here, inside)
+        self._inner((*values.values(), *change._returning), inside)
+        table = _table_of(change.table)
+        moves = table is not None and TABLES.kind(table, "organisation_id") is not None
+        if moves and not inside.exempt and "organisation_id" in {getattr(one, "name", one) for one in values}:
+            self.faults.append(f"it sets {table}.organisation_id: rows go to another organisation")
+
+    # ---- FROM
+
+    def _froms(self, froms: list[Any], level: _Level, around: frozenset[FromClause]) -> tuple[_Level, Some]:
+        own = frozenset(one for source in froms for one in source._from_objects)
+        inside = _Level(dict(level.names), around | own, own, level.exempt)
+        return inside, NONE.union(*(self._source(source, inside) for source in froms))
+
+    def _source(self, source: Any, level: _Level) -> Some:
+        """Note what stands in a FROM, in the level's names too; returns its occurrences."""
+        table = _table_of(source)
+        if table is not None:
+            occurrence = level.names[source] = Occurrence(table, source.name, level.exempt)
+            self.occurrences.append(occurrence)
+            return frozenset((occurrence,))
+        if isinstance(source, Join):
+            left, right = self._source(source.left, level), self._source(source.right, level)
+            may = NONE if source.full else right if source.isouter else left | right
+            self._conditions([source.onclause], may, level)
+            return left | right
+        if isinstance(source, FromGrouping):
+            return self._source(source.element, level)
+        if isinstance(source, AliasedReturnsRows) and id(source) not in self._arms:  # a subquery, a CTE
+            self._arms[id(source)] = []  # a recursive one meets itself
+            beside = isinstance(source, Lateral)
+            around = level.around if beside else level.around - level.nearest
+            within = _Level(level.names, around, level.nearest if beside else frozenset(), level.exempt)
+            self._arms[id(source)] = self.statement(source.element, within)
+        elif isinstance(source, TextClause | TextualSelect):
+            self.statement(source, level)
+        return NONE
+
+    # ---- conditions
+
+    def _conditions(self, conditions: Iterable[Any], may: Some, level: _Level) -> None:
+        for condition in conditions:
+            self._inner([condition], level)
+            self.facts += self._facts(condition, may, level)
+
+    def _inner(self, parts: Iterable[Any], level: _Level) -> None:
+        """Read the SELECTs inside expressions."""
+        for part in parts:
+            if isinstance(part, Select | CompoundSelect | TextClause | TextualSelect):
+                self._arms[id(part)] = self.statement(part, level)
+            elif hasattr(part, "get_children") and not isinstance(part, ColumnClause | FromClause):
+                self._inner(part.get_children(), level)
+
+    def _facts(self, condition: Any, may: Some, level: _Level) -> list[_Fact]:
+        condition = _bare(condition)
+        if isinstance(condition, False_):
+            return [_Given(may)]  # no row at all
+        if isinstance(condition, BooleanClauseList):
+            parts = [self._facts(part, may, level) for part in condition.clauses]
+            if condition.operator is operators.or_:
+                return [_Either(tuple(map(tuple, parts)))]
+            return [fact for part in parts for fact in part]
+        if isinstance(condition, UnaryExpression) and condition.operator is operators.exists:
+            inside = [(part, own) for one, own in self._arms_of(condition.element) for part in one._where_criteria]
+            return [fact for part, own in inside for fact in self._facts(part, may, own)]
+        if isinstance(condition, BinaryExpression) and condition.operator in (operators.eq, operators.in_op):
+            return self._equality(_bare(condition.left), _bare(condition.right), may, level)
+        return []
+
+    def _equality(self, left: Any, right: Any, may: Some, level: _Level) -> list[_Fact]:
+        if isinstance(left, BindParameter):
+            left, right = right, left
+        refs = self._refs(left, level)
+        if not isinstance(right, BindParameter):
+            return [_Tie((refs, self._refs(right, level)), may)]
+        if len(refs) != 1 or right.expanding or not TABLES.anchors(refs[0].of.table, refs[0].column):
+            return []
+        if refs[0].kind == "organisations" and not self._is_organisation(right):
+            return []
+        return [_Given(may & {refs[0].of})]
+
+    def _is_organisation(self, value: BindParameter[Any]) -> bool:
+        """A parameter with a name says that it is an organisation's; all of one statement are the same one."""
+        said = value.unique or "organisation" in value.key  # one without a name is `column == value`
+        if said:
+            self.organisations.add(repr(value.value) if value.unique else f":{value.key}")
+        else:
+            self.faults.append(f"the parameter :{value.key} stands for an organisation: let its name say so")
+        return said
+
+    def _arms_of(self, value: Any) -> _Arms:
+        return self._arms.get(id(_bare(value)), [])
+
+    def _refs(self, value: Any, level: _Level) -> Refs:
+        """The columns of tables that a column of a FROM, of a subquery or of a scalar SELECT stands for."""
+        value = _bare(value)
+        if isinstance(value, Select | CompoundSelect):
+            return self._refs_in(self._arms_of(value), 0)
+        if not isinstance(value, ColumnClause) or value.table is None:
+            return ()
+        if _table_of(value.table) is not None:
+            found = level.names.get(value.table)
+            return () if found is None else (Ref(found, value.name),)
+        if id(value.table) not in self._arms:
+            return ()
+        return self._refs_in(self._arms[id(value.table)], list(value.table.c.keys()).index(value.key))
+
+    def _refs_in(self, arms: _Arms, number: int) -> Refs:
+        found = [self._refs(select._all_selected_columns[number], level) for select, level in arms]
+        return tuple(ref for refs in found for ref in refs) if all(found) else ()
+
+
+def _bare(value: Any) -> Any:
+    """Without brackets, labels and casts of the type alone."""
+    while isinstance(value, Grouping | Label | TypeCoerce | ScalarSelect | SelectStatementGrouping):
+        value = value.clause if isinstance(value, TypeCoerce) else value.element
+    return value
+
+
+def _table_of(source: Any) -> Table | None:
+    while isinstance(source, AliasedReturnsRows):
+        source = source.element
+    return source if isinstance(source, Table) else None
+
+
+def says_across(statement: Any) -> str | None:
+    """Why a statement may cross tenants, in its own words."""
+    options = statement.get_execution_options() if hasattr(statement, "get_execution_options") else {}
+    why: str | None = options.get("across")
+    return why
+
+
+def touches_tenants(statement: Any) -> bool:
+    """Whether a table of tenants occurs in it."""
+    return any(one.table.name not in PERSONAL for one in _read(statement).occurrences)
+
+
+def _read(statement: Any) -> _Reading:
+    reading = _Reading()
+    reading.statement(statement, _Level({}, frozenset(), frozenset(), False))
+    reading.occurrences = [one for one in reading.occurrences if one.table in TABLES]
+    return reading
+
+
+def faults(statement: Any) -> list[str]:
+    """What keeps a statement from being one organisation's; empty when nothing does."""
+    why = says_across(statement)
+    if why is not None:
+        return [] if len(str(why).split()) > 2 else ["it says across(…) without a reason: say why, in words"]
+    reading = _read(statement)
+    bound = _solved(reading.facts)
+    loose = [one for one in reading.occurrences if not one.exempt and one not in bound]
+    found = [*reading.faults, *(f"{one} is not bound to one organisation" for one in loose)]
+    if len(reading.organisations) > 1:
+        found.append(f"it names several organisations: {', '.join(sorted(reading.organisations))}")
+    return found
+
+
+def check(statement: Any, where: str) -> None:
+    """Raise UnscopedError, with what to do, when a statement is not one organisation's."""
+    found = faults(statement)
+    if found:
+        raise UnscopedError(f"{where}: {'; '.join(found)}.\n{WHAT_TO_DO}\n\n{statement}")
