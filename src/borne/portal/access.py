@@ -21,12 +21,15 @@ from msgspec.structs import replace
 
 from borne.bus.port import Hint
 from borne.core import policy
+from borne.core.actor import Actor
 from borne.core.plans import Feature
 from borne.core.policy import ACTIONS, Action
 from borne.core.scope import Scope
+from borne.engine import addresses
+from borne.engine.audit import About
 from borne.engine.visitors import Organisation, organisations_of, scope_in
 from borne.portal.services import Services
-from borne.store import logins, people
+from borne.store import consents, logins, people, plans
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,13 @@ LONGEST_LOGIN_DAYS = 90  # whatever the visits
 DAY_MS = 86_400_000
 
 
+class LookingIn(msgspec.Struct, frozen=True):
+    """The operator of the installation asks to look into the organisation (`until_ms` None), or may until then."""
+
+    name: str
+    until_ms: int | None
+
+
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     """A logged-in person. `scope` is None for somebody who belongs to no organisation, or to one that shows nothing before
     this login has passed a second factor (`needs_second_factor`)."""
@@ -64,6 +74,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     organisations: tuple[Organisation, ...]
     organisation: Organisation | None
     scope: Scope | None
+    looked_into: tuple[LookingIn, ...] = ()  # for those who may answer
 
     @property
     def needs_second_factor(self) -> bool:
@@ -97,11 +108,12 @@ class ConfirmationNeededError(Exception):
 
 
 class PlanNeededError(Exception):
-    """The organisation's plan lacks a feature that the page is for."""
+    """The organisation's plan lacks a feature that the page is for. `ask`: the super-admin to ask for it, "" for none."""
 
-    def __init__(self, feature: Feature) -> None:
+    def __init__(self, feature: Feature, ask: str = "") -> None:
         super().__init__(feature)
         self.feature = feature
+        self.ask = ask
 
 
 class SetupNeededError(Exception):
@@ -184,7 +196,19 @@ class Access:
         )
         if organisation is None or visitor.needs_second_factor:
             return visitor  # without a scope nothing of an organisation can be asked for
-        return replace(visitor, scope=await scope_in(db, login.person_id, login.name, organisation))
+        scope = await scope_in(db, login.person_id, login.name, organisation)
+        return replace(visitor, scope=scope, looked_into=await self._looked_into(scope, now_ms))
+
+    async def _looked_into(self, scope: Scope, now_ms: int) -> tuple[LookingIn, ...]:
+        """Who asks to look in, or may now: what the banner tells those who may answer."""
+        if scope.guest or not policy.may(scope, "answer_consent"):
+            return ()
+        rows = await consents.open_of(self._services.db, scope.organisation_id, now_ms)
+        return tuple(LookingIn(row.person_name, row.until_ms) for row in rows)
+
+    async def owner_name(self, scope: Scope) -> str:
+        """The super-admin to ask for what only one may decide."""
+        return await plans.owner_name(self._services.db, scope)
 
     async def _prolong(self, key: bytes, created_ms: int, now_ms: int) -> None:
         """Slide the expiry. A database that cannot write now must not keep people from looking."""
@@ -234,7 +258,24 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if not visitor.may(may) or (visitor.scope and visitor.scope.guest and not _only_looks(connection, may)):
         raise NotFoundException
     if may in ACTIONS and visitor.scope and (feature := policy.missing_feature(visitor.scope, may)):
-        raise PlanNeededError(feature)
+        raise PlanNeededError(feature, await access_of(connection).owner_name(visitor.scope))
+    if visitor.scope and visitor.scope.guest and may not in OPEN:
+        await _note_visit(connection, visitor.scope)
+
+
+async def _note_visit(connection: ASGIConnection[Any, Any, Any, Any], scope: Scope) -> None:
+    """What a guest looks at is in the audit log of the organisation: whole pages, not the fragments that keep them fresh."""
+    if connection.headers.get("hx-request") == "true":
+        return
+    services = cast(Services, connection.app.state.frame.services)
+    peer = connection.client.host if connection.client else ""
+    address = addresses.address_of(
+        peer, connection.headers.get("x-forwarded-for", ""), services.settings.trusted_proxies
+    )
+    actor, path = Actor(scope.person_id, scope.person_name, address), connection.scope["path"][:200]
+    about = About(kind="page", name=path)
+    async with services.db.transaction() as tx:
+        await services.audit.record(tx, actor, "consent.looked", about, organisation_id=scope.organisation_id)
 
 
 def _only_looks(connection: ASGIConnection[Any, Any, Any, Any], may: May) -> bool:

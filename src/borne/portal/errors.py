@@ -11,8 +11,8 @@ from litestar import Response
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
-from borne.core import plans
 from borne.engine.passwords import TooBusyError
+from borne.engine.plans import NoRoomError
 from borne.portal.access import (
     ConfirmationNeededError,
     LoginNeededError,
@@ -22,6 +22,7 @@ from borne.portal.access import (
 )
 from borne.portal.frame import AnyRequest, PageView, toast_event
 from borne.portal.language import N_
+from borne.portal.plan_words import needed_of, needed_text, no_room_text
 from borne.store.db import BadValue
 
 log = logging.getLogger(__name__)
@@ -129,12 +130,20 @@ def on_login_needed(request: AnyRequest, _error: LoginNeededError) -> Response[s
 
 def on_plan_needed(request: AnyRequest, error: PlanNeededError) -> Response[str]:
     """The plan lacks what the page is for: which one has it, and who can change it."""
-    plan = plans.cheapest_with(error.feature)
-    text = PageView(request)._(
-        "The plan of your organisation does not include this. It is part of %(plan)s; the super-admin can change the plan.",
-        plan=plan.name,
-    )
-    return _answer(request, 403, text)
+    page = PageView(request)
+    found = needed_of(page, error.feature, error.ask)
+    if page.is_part:
+        return _answer(request, 403, needed_text(page, found))
+    return page.show("plan/needed.html", 403, needed=found)
+
+
+def on_no_room(request: AnyRequest, error: NoRoomError) -> Response[str]:
+    """The plan has no room for more people or locations: nothing was added."""
+    page = PageView(request)
+    text = no_room_text(page, error)
+    if page.is_part:
+        return _answer(request, 409, text)
+    return page.show("error.html", 409, title=page._("No room for more"), text=text, number=409)
 
 
 def on_second_factor_needed(request: AnyRequest, _error: SecondFactorNeededError) -> Response[str]:
@@ -165,6 +174,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     BadValue: on_impossible_value,
     LoginNeededError: on_login_needed,
     PlanNeededError: on_plan_needed,
+    NoRoomError: on_no_room,
     SecondFactorNeededError: on_second_factor_needed,
     ConfirmationNeededError: on_confirmation_needed,
     SetupNeededError: on_setup_needed,
