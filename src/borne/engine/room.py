@@ -9,6 +9,7 @@ import msgspec
 
 from borne.core import charger as charger_machine
 from borne.core.charger import ChargerState
+from borne.core.effects import Details
 from borne.core.restart_state import UNDER_WAY, RestartState
 from borne.store import rooms as store
 from borne.store.db import Reader, Row
@@ -78,6 +79,11 @@ class Room:
         """What the charger's word would be if nobody restarted it."""
         return charger_machine.status(self.state, at_ms, restarting=False)
 
+    @property
+    def listed_status(self) -> str:
+        """The charger's one word as its row has it."""
+        return self._listed[0]
+
     def charger_row(self, at_ms: int) -> tuple[tuple[Any, ...], bool]:
         """The row for `store.save_chargers`, and whether it has what the list shows, too. The version counts on."""
         state = self.state
@@ -93,6 +99,19 @@ class Room:
             return row, False
         self._listed = listed
         return (*row, status, int(attention), self.last_seen_ms, *self.shown), True
+
+    def trouble(self) -> Details:
+        """The charger's word as it is saved, with what notices say of it."""
+        state = self.state
+        faulted = next((c for c in state.connectors if c.status == "faulted"), None)
+        said = (faulted.vendor_error or faulted.error or faulted.info) if faulted is not None else None
+        return {
+            "status": self.listed_status,
+            "epoch": state.epoch,
+            "lost_ms": state.link_lost_ms,
+            "ours": int(state.loss_ours),
+            "said": said,
+        }
 
     def restart_row(self, held: Held) -> tuple[Any, ...]:
         """The row for `store.save_restarts`; the version counts on."""

@@ -8,12 +8,14 @@ import msgspec
 
 from borne.bus.port import Hint
 from borne.core.actor import Actor
-from borne.core.effects import CloseLink, Effect, Record, SendRestart, TellBatch
+from borne.core.effects import CloseLink, Details, Effect, Record, SendRestart, TellBatch
+from borne.core.notifications import is_news, is_restart_news
 from borne.core.readings import Reading
 from borne.engine.audit import About, Audit
 from borne.engine.room import Held, Room
 from borne.store import events as event_store
 from borne.store import rooms as room_store
+from borne.store import troubles as trouble_store
 from borne.store.db import StoreError, Transaction
 from borne.store.schema import readings, session_messages
 
@@ -42,6 +44,7 @@ class Writes:
         self._events: list[tuple[Any, ...]] = []
         self._readings: list[tuple[Any, ...]] = []
         self._messages: list[tuple[Any, ...]] = []
+        self._news: list[tuple[Any, ...]] = []
         self._audits: list[tuple[Audit, Actor, str, About, int, dict[str, object]]] = []
         self.next_index = first_index  # tells apart what one charger sent within a millisecond
 
@@ -79,6 +82,8 @@ class Writes:
             match effect:
                 case Record():
                     self._events.append((room.charger_id, at_ms, effect.kind, _encode(effect.details).decode()))
+                    if held is not None and is_restart_news(effect.kind, effect.details):
+                        self._add_news(room, "restart", {**effect.details, "batch": held.batch_id, "what": effect.kind})
                 case SendRestart():
                     self.hints.append(Hint("restart_due", effect.restart_id, charger_id=room.charger_id))
                 case CloseLink():
@@ -95,6 +100,10 @@ class Writes:
         changes the same rows and records it, too, waits in the same order."""
         self._audits.append((audit, actor, action, about, organisation_id, details))
 
+    def _add_news(self, room: Room, kind: str, details: Details) -> None:
+        text = _encode(details).decode()
+        self._news.append((room.organisation_id, room.location_id, room.charger_id, self.at_ms, kind, text))
+
     async def save(self, tx: Transaction) -> None:
         """Write everything. Raises VersionConflictError when a version did not match."""
         if self._readings:
@@ -102,13 +111,18 @@ class Writes:
         if self.changed:
             rows: tuple[list[Any], list[Any]] = ([], [])
             for room in self.changed.values():
+                before = room.listed_status
                 row, is_listed = room.charger_row(self.at_ms)
                 rows[is_listed].append(row)
+                if is_listed and is_news(before, room.listed_status):
+                    self._add_news(room, "status", room.trouble())
             if await room_store.save_chargers(tx, *rows) != len(self.changed):
                 raise VersionConflictError("a charger was changed by somebody else")
         await self.save_restarts(tx)
         if self._events:
             await event_store.add_many(tx, self._events)
+        if self._news:
+            await trouble_store.add_news(tx, self._news)
         if self._messages:
             await tx.insert_many(session_messages, MESSAGE_COLUMNS, self._messages)
         for audit, actor, action, about, organisation_id, details in self._audits:

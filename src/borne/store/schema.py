@@ -456,6 +456,15 @@ notices = Table(
     _int("ended_ms", null=True),  # what it tells of was over then
     Index("notices_key_uq", "person_id", "key", unique=True),
     Index(None, "organisation_id", "key"),
+    Index(
+        "notices_unread",
+        "person_id",
+        "organisation_id",
+        "location_id",
+        "charger_id",
+        sqlite_where=text("read_ms IS NULL AND in_portal = 1"),
+        postgresql_where=text("read_ms IS NULL AND in_portal = 1"),
+    ),
     Index(None, "person_id", "organisation_id", "id"),
     Index(None, "mail_after_ms"),
     Index(None, "at_ms"),

@@ -1,0 +1,158 @@
+"""News of chargers, as the engine writes them with the machines' states, and the troubles that are kept of them.
+
+News are taken once: read, acted upon and deleted in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, bindparam, case, delete, func, select, update
+
+from borne.store.db import Reader, Row, Transaction
+from borne.store.schema import chargers, locations, news, settings, troubles
+
+NEWS_COLUMNS = ("organisation_id", "location_id", "charger_id", "at_ms", "kind", "details")
+KEYS = ("charger_id", "kind")
+COLUMNS = (
+    "organisation_id", "location_id", "number", "since_ms", "counts_from_ms", "ours", "said", "many_ms", "told_ms", "ended_ms",
+)  # fmt: skip
+LOOKED = "notifications_looked_ms"  # the row of `settings` that says until when troubles were looked at
+
+_waiting = select(news).order_by(news.c.id).limit(bindparam("most"))
+_drop = delete(news).where(news.c.id.in_(bindparam("ids", expanding=True)))
+_of_chargers = select(troubles).where(troubles.c.charger_id.in_(bindparam("ids", expanding=True)))
+_standing = (
+    select(troubles, chargers.c.name.label("charger_name"), locations.c.name.label("location_name"))
+    .join(
+        chargers,
+        (chargers.c.id == troubles.c.charger_id)
+        & (chargers.c.organisation_id == troubles.c.organisation_id)
+        & (chargers.c.location_id == troubles.c.location_id),
+    )
+    .join(
+        locations,
+        (locations.c.id == troubles.c.location_id) & (locations.c.organisation_id == troubles.c.organisation_id),
+    )
+    .where(troubles.c.kind == bindparam("kind"), troubles.c.ended_ms.is_(None), chargers.c.disabled == 0)
+    .order_by(troubles.c.counts_from_ms, troubles.c.charger_id)
+)
+_crossing = _standing.where(
+    troubles.c.counts_from_ms > bindparam("after_ms"), troubles.c.counts_from_ms <= bindparam("until_ms")
+)
+_standing_in = _standing.where(
+    troubles.c.organisation_id == bindparam("organisation_id"), troubles.c.location_id == bindparam("location_id")
+)
+_with_many = select(func.count()).where(
+    troubles.c.organisation_id == bindparam("organisation_id"),
+    troubles.c.location_id == bindparam("location_id"),
+    troubles.c.kind == "offline",
+    troubles.c.many_ms == bindparam("many"),
+    troubles.c.ended_ms.is_(None),
+)
+_in_use = select(func.count()).where(
+    chargers.c.organisation_id == bindparam("organisation_id"),
+    chargers.c.location_id == bindparam("location_id"),
+    chargers.c.status != "never",
+    chargers.c.disabled == 0,
+)
+_now_ms = bindparam("now_ms", type_=BigInteger)
+_by_ms = bindparam("by_ms", type_=BigInteger)
+_shift = (
+    update(troubles)
+    .where(troubles.c.ended_ms.is_(None), troubles.c.counts_from_ms <= bindparam("looked_ms"))
+    .values(counts_from_ms=case((troubles.c.ours == 1, _now_ms), else_=troubles.c.counts_from_ms + _by_ms))
+)
+_names = (
+    select(chargers.c.id, chargers.c.name, chargers.c.organisation_id, chargers.c.location_id, locations.c.name.label("location_name"))
+    .join(locations, (locations.c.id == chargers.c.location_id) & (locations.c.organisation_id == chargers.c.organisation_id))
+    .where(chargers.c.id.in_(bindparam("ids", expanding=True)))
+)  # fmt: skip
+_looked = select(settings.c.value).where(settings.c.name == LOOKED)
+_old = (
+    select(troubles.c.charger_id)
+    .where(troubles.c.kind.in_(("offline", "fault")), troubles.c.counts_from_ms < bindparam("before_ms"))
+    .limit(bindparam("most"))
+)
+_prune = delete(troubles).where(
+    troubles.c.charger_id.in_(_old), troubles.c.counts_from_ms < bindparam("before_ms", type_=BigInteger)
+)
+
+
+async def add_news(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows of NEWS_COLUMNS."""
+    await tx.insert_many(news, NEWS_COLUMNS, rows)
+
+
+async def waiting(db: Reader, most: int) -> list[Row]:
+    """The oldest news: whole rows."""
+    return await db.all(_waiting, {"most": most}, fast=True)
+
+
+async def drop_news(tx: Transaction, ids: Collection[int]) -> None:
+    await tx.run(_drop, {"ids": list(ids)})
+
+
+async def of_chargers(db: Reader, ids: Collection[int]) -> list[Row]:
+    """The troubles that are known of these chargers, standing or over."""
+    return await db.all(_of_chargers, {"ids": list(ids)})
+
+
+async def put(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
+    """Save troubles: rows of KEYS and COLUMNS."""
+    await tx.upsert_many(troubles, KEYS, COLUMNS, rows)
+
+
+async def crossing(db: Reader, kind: str, after_ms: int, until_ms: int) -> list[Row]:
+    """Standing troubles that count from within (after, until], with charger_name and location_name; none of disabled chargers."""
+    return await db.all(_crossing, {"kind": kind, "after_ms": after_ms, "until_ms": until_ms})
+
+
+async def standing_in(db: Reader, organisation_id: int, location_id: int) -> list[Row]:
+    """The chargers of a location that are offline: rows as those of `crossing`, the first that left first."""
+    wanted = {"organisation_id": organisation_id, "location_id": location_id, "kind": "offline"}
+    return await db.all(_standing_in, wanted)
+
+
+async def standing_with_many(db: Reader, organisation_id: int, location_id: int, many_ms: int) -> int:
+    """How many of those that left together are still away."""
+    wanted = {"organisation_id": organisation_id, "location_id": location_id, "many": many_ms}
+    return int(await db.value(_with_many, wanted))
+
+
+async def chargers_in_use(db: Reader, organisation_id: int, location_id: int) -> int:
+    """How many chargers of a location have ever connected and are not disabled."""
+    return int(await db.value(_in_use, {"organisation_id": organisation_id, "location_id": location_id}))
+
+
+async def names(db: Reader, charger_ids: Collection[int]) -> dict[int, Row]:
+    """id, name, organisation_id, location_id, location_name of the chargers that still exist, by id."""
+    return {row.id: row for row in await db.all(_names, {"ids": list(charger_ids)})}
+
+
+async def mark(tx: Transaction, kind: str, column: str, charger_ids: Collection[int], at_ms: int) -> None:
+    """Set `told_ms` or `many_ms` of the troubles of this kind."""
+    await tx.update_many(
+        troubles, KEYS, (column,), [(charger_id, kind, at_ms) for charger_id in dict.fromkeys(charger_ids)]
+    )
+
+
+async def shift(tx: Transaction, looked_ms: int, now_ms: int) -> None:
+    """Nobody looked from then to now: what stood before stands that much longer, and a loss of our making from now."""
+    await tx.run(_shift, {"looked_ms": looked_ms, "now_ms": now_ms, "by_ms": now_ms - looked_ms})
+
+
+async def looked_ms(db: Reader) -> int | None:
+    """Until when troubles were looked at; None: never."""
+    found = await db.value(_looked)
+    return None if found is None else int(found)
+
+
+async def set_looked(tx: Transaction, at_ms: int) -> None:
+    await tx.upsert_many(settings, ("name",), ("value",), [(LOOKED, str(at_ms))])
+
+
+async def prune(tx: Transaction, before_ms: int, limit: int = 2_000) -> int:
+    """Forget troubles that began before this instant. Returns how many."""
+    return await tx.run(_prune, {"before_ms": before_ms, "most": limit})
