@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select, text, update
 
+from borne.store import consents
 from borne.store.schema import batches, chargers, locations, memberships, organisations, people, restarts
 from tests.support.portal import csrf, log_in
 from tests.support.restart_site import Site, running_site
@@ -53,7 +54,25 @@ class Estate:
         async with site.portal.db.transaction() as tx:  # the batch follows the restart that is there
             await tx.run(update(restarts).where(restarts.c.id == restart_id).values(batch_id=batch_id))
         await self.assign(charger_id)
-        return {"charger_id": charger_id, "restart_id": restart_id, "batch_id": batch_id, "location_id": location_id}
+        return {
+            "charger_id": charger_id,
+            "restart_id": restart_id,
+            "batch_id": batch_id,
+            "location_id": location_id,
+            "home_id": location_id,  # a charger's own, named in forms
+            "organisation_id": site.organisation_id,
+            "super_admin_id": site.camille_id,
+            "consent_id": await self.consent(),
+        }
+
+    async def consent(self) -> int:
+        """The installation's operator asks to look in; nobody has answered."""
+        site = self.site
+        async with site.portal.db.transaction() as tx:
+            person_id = await tx.value(select(people.c.id).where(people.c.email == INSTALLER))
+            return await consents.ask(
+                tx, site.organisation_id, person_id=person_id, person_name="Ines", why="help", hours=4, now_ms=site.now_ms
+            )
 
     async def assign(self, charger_id: int) -> None:
         async with self.site.portal.db.transaction() as tx:
@@ -100,7 +119,7 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(NOBODY)
         await portal.add_person(INSTALLER, operates=True)
         async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches"):
+            for table in ("chargers", "restarts", "batches", "consents"):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
         clients = {who: portal.client() for who in EVERYBODY}
         try:

@@ -18,9 +18,12 @@ EVERYBODY = (
 PERSONS = frozenset(EVERYBODY) - {ANONYMOUS}
 MEMBERS = PERSONS - {NOBODY, INSTALLER}
 ADMINS = frozenset((SUPER, ADMIN, ADMIN_ELSEWHERE, STRANGER))  # of something
+OWNERS = frozenset((SUPER, STRANGER))  # super-admins of something
 REACH = frozenset((SUPER, ADMIN, OPERATOR, ASSIGNED))  # the charger in Lyon
 REACH_AS_STAFF = REACH - {ASSIGNED}
 REACH_AS_ADMIN = frozenset((SUPER, ADMIN))
+STAFF = ADMINS | {OPERATOR, OPERATOR_ELSEWHERE}
+OWNERS = frozenset((SUPER, STRANGER))
 MISSING = 999_999
 FIRST_ID = 700_000  # so large that no other number on a page is an id
 
@@ -38,7 +41,8 @@ class Rule:
 
 ANYONE = frozenset(EVERYBODY)
 THE_CHARGER = {"charger": "{charger_id}"}
-EDIT = {"name": "Renamed", "model": "other", "location": "{location_id}"}
+EDIT = {"name": "Renamed", "model": "other", "location": "{home_id}"}
+PLACE = {"name": "Renamed", "time_zone": "UTC", "currency": "EUR"}
 NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
 POLICY: dict[str, Rule] = {
     "GET /": Rule(PERSONS, 303),
@@ -64,7 +68,29 @@ POLICY: dict[str, Rule] = {
     "POST /organisation": Rule(frozenset(), 404),  # no organisation of one's own is named
     "GET /installation/attempts": Rule(frozenset((INSTALLER,))),
     "GET /installation/outbox": Rule(frozenset((INSTALLER,))),
+    "GET /installation/organisations": Rule(frozenset((INSTALLER,))),
+    "GET /installation/health": Rule(frozenset((INSTALLER,))),
+    "GET /installation/organisations/{organisation_id}": Rule(frozenset((INSTALLER,))),
+    "POST /installation/organisations/{organisation_id}/ask": Rule(frozenset((INSTALLER,)), 422),
+    "POST /installation/organisations/{organisation_id}/leave": Rule(frozenset((INSTALLER,)), 303),
+    "POST /installation/organisations/{organisation_id}/people/{super_admin_id}/reset": Rule(frozenset((INSTALLER,)), 303),
+    "POST /installation/organisations/{organisation_id}/people/{super_admin_id}/factors": Rule(
+        frozenset(), says={INSTALLER: 409}
+    ),
+    "GET /organisation/consents": Rule(frozenset((SUPER, STRANGER))),
+    "POST /organisation/consents/{consent_id}/allow": Rule(frozenset((SUPER,)), 303),
+    "POST /organisation/consents/{consent_id}/refuse": Rule(frozenset((SUPER,)), 303),
+    "POST /organisation/consents/{consent_id}/end": Rule(frozenset((SUPER,)), 303),
     "GET /live": Rule(MEMBERS, 400, query="?topics=nonsense"),
+    "GET /locations": Rule(STAFF),
+    "POST /locations": Rule(OWNERS, 303, form=PLACE),
+    "GET /locations/add": Rule(OWNERS),
+    "GET /locations/{location_id}": Rule(REACH_AS_STAFF),
+    "GET /locations/{location_id}/tiles": Rule(REACH_AS_STAFF),
+    "GET /locations/{location_id}/edit": Rule(REACH_AS_ADMIN),
+    "POST /locations/{location_id}/edit": Rule(REACH_AS_ADMIN, 303, form=PLACE),
+    "GET /locations/{location_id}/delete": Rule(frozenset((SUPER,))),
+    "POST /locations/{location_id}/delete": Rule(frozenset(), says={SUPER: 409}),  # chargers stand there
     "GET /chargers/add": Rule(ADMINS),
     "POST /chargers/add": Rule(ADMINS, 422),
     "GET /chargers": Rule(MEMBERS),
@@ -101,6 +127,12 @@ POLICY: dict[str, Rule] = {
     "GET /batches/{batch_id}/summary": Rule(REACH),
     "GET /batches/{batch_id}/items": Rule(REACH),
     "POST /batches/{batch_id}/answer": Rule(frozenset((SUPER,)), 303, form={"answer": "continue"}),  # her own
+    "GET /plan": Rule(OWNERS),
+    "GET /plan/change": Rule(OWNERS, query="?to=standard"),
+    "POST /plan": Rule(OWNERS, 303, form={"plan": "business", "from": "business"}),
+    "POST /plan/keep": Rule(OWNERS, 303),
+    "GET /audit": Rule(OWNERS),
+    "GET /audit.csv": Rule(OWNERS),
 }
 OF_A_THING = [name for name in POLICY if "_id}" in name]
 # Open to strangers too, and there is nothing there.

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-Topic = Literal["charger", "restart", "batch", "restart_due", "directory", "login", "close_link", "job"]
+Topic = Literal["charger", "restart", "batch", "restart_due", "directory", "login", "close_link", "job", "location"]
 
 
 class Hint(msgspec.Struct, frozen=True, gc=False):

@@ -16,14 +16,21 @@ from borne.portal import (
     account,
     add_charger,
     attempts,
+    audit,
     batches,
     charger,
     charger_edit,
     chargers,
+    consents,
     errors,
+    help_super_admins,
+    installation,
     live,
+    locations,
     login,
+    looking_in,
     outbox,
+    plan,
     restart,
     restarts,
     setup,
@@ -38,6 +45,10 @@ from borne.portal.services import Services
 # The modules of the portal, each with its handlers in ROUTES.
 MODULES: tuple[Any, ...] = (
     login, setup, account, attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
+    locations,
+    audit,
+    installation, looking_in, help_super_admins, consents,
+    plan,
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000

@@ -46,13 +46,14 @@ class Overviews:
         self._kept: OrderedDict[Any, _Kept] = OrderedDict()
         self._moved_s: dict[int, float] = {}  # organisation: when one of its chargers changed last
         bus.listen("directory", self._changed)
+        bus.listen("location", self._changed)
         bus.listen("charger", self._moved)
 
     def _moved(self, hint: Hint) -> None:
         self._moved_s[hint.organisation_id] = time.monotonic()
 
     def _changed(self, hint: Hint) -> None:
-        """Somebody added, moved or deleted a charger, and wants to see it."""
+        """Somebody added, moved or deleted a charger or a location, and wants to see it."""
         for key in [key for key in self._kept if key[0] == hint.organisation_id]:
             del self._kept[key]
 

@@ -58,8 +58,11 @@ class Entry(msgspec.Struct, frozen=True):
 MENU = (
     Entry("/chargers", N_("Chargers"), "ev-charger", "member"),
     Entry("/restarts", N_("Restarts"), "history", "member"),
+    Entry("/locations", N_("Locations"), "map-pin", "see_locations"),
 )
 INSTALLATION_MENU = (
+    Entry("/installation/organisations", N_("Organisations"), "building-2", "installation"),
+    Entry("/installation/health", N_("Health"), "activity", "installation"),
     Entry("/installation/attempts", N_("Refused attempts"), "shield-alert", "installation"),
     Entry("/installation/outbox", N_("Outbox"), "inbox", "installation"),
 )
