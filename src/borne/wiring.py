@@ -28,6 +28,7 @@ from borne.engine import house, mail
 from borne.engine import plans as plans_module
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
+from borne.engine.audit_watch import AuditWatch
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
@@ -106,6 +107,7 @@ class Server:
         handlers |= {plans_module.CHANGE_KIND: self.plans.carry_out, plans_module.DAYS_KIND: self.plans.write_down}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.sweep = Sweep(self.db, self.clock)
+        self.audit_watch = AuditWatch(self.db, self.audit, Path(self.settings.data_folder), self.clock)
 
     async def _authorise(self, charger_id: int, tag: str) -> TagAnswer:
         return await self.sessions.authorise(self.db, self.engine.room(charger_id), tag)
@@ -150,7 +152,7 @@ class Server:
         await house.begin(self.engine)
         exits.push_async_callback(self._end_house)
         await self.plans.begin()
-        for part in (self.timers, self.jobs, self.sweep):
+        for part in (self.timers, self.jobs, self.sweep, self.audit_watch):
             part.start()
             exits.push_async_callback(part.stop)
         if not await people.exist(self.db):
@@ -276,6 +278,7 @@ class Server:
             attempts=self.attempts,
             frame_log=self.frames,
             audit=self.audit,
+            audit_watch=self.audit_watch,
             box=self.box,
             charger_key=self.charger_key,
             setup_code=self.setup_code,

@@ -18,7 +18,6 @@ EVERYBODY = (
 PERSONS = frozenset(EVERYBODY) - {ANONYMOUS}
 MEMBERS = PERSONS - {NOBODY, INSTALLER}
 ADMINS = frozenset((SUPER, ADMIN, ADMIN_ELSEWHERE, STRANGER))  # of something
-OWNERS = frozenset((SUPER, STRANGER))  # super-admins of something
 REACH = frozenset((SUPER, ADMIN, OPERATOR, ASSIGNED))  # the charger in Lyon
 REACH_AS_STAFF = REACH - {ASSIGNED}
 REACH_AS_ADMIN = frozenset((SUPER, ADMIN))

@@ -124,8 +124,8 @@ async def _wanted(page: Page, charger_id: int | None) -> RestartFilter:
         batch_id=_number(page, "batch"),
         person_id=_number(page, "person"),
         outcome=cast(Outcome, outcome) if outcome in OUTCOMES else None,
-        from_ms=_midnight_ms(page, "from", 0, zone),
-        to_ms=_midnight_ms(page, "to", 1, zone),
+        from_ms=midnight_ms(page, "from", 0, zone),
+        to_ms=midnight_ms(page, "to", 1, zone),
     )
 
 
@@ -133,7 +133,7 @@ def _number(page: Page, name: str) -> int | None:
     return number_of(page.request.query_params.get(name, ""))
 
 
-def _midnight_ms(page: Page, name: str, days: int, zone: str) -> int | None:
+def midnight_ms(page: Page, name: str, days: int, zone: str) -> int | None:
     """The start of a day there, `days` later. Nothing for what is no day."""
     try:
         day = date.fromisoformat(page.request.query_params.get(name, "")) + timedelta(days=days)
@@ -189,9 +189,9 @@ def neutral(text: str) -> str:
 
 
 async def _csv(db: Reader, scope: Scope, wanted: RestartFilter, page: Page) -> AsyncIterator[bytes]:
-    yield _lines([list(CSV_COLUMNS)])
+    yield csv_lines([list(CSV_COLUMNS)])
     async for rows in restart_list.export(db, scope, wanted):
-        yield _lines([csv_row(view.entry(row, page.language, page.formats)) for row in rows])
+        yield csv_lines([csv_row(view.entry(row, page.language, page.formats)) for row in rows])
         await asyncio.sleep(0)  # the loop also holds the sockets
 
 
@@ -222,7 +222,7 @@ def _plain(text: str) -> str:
     return Markup(text).striptags() if "<time" in text else text
 
 
-def _lines(rows: list[list[str]]) -> bytes:
+def csv_lines(rows: list[list[str]]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows(rows)
     return out.getvalue().encode("utf-8")

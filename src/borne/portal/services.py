@@ -11,6 +11,7 @@ import msgspec
 from borne.bus.port import Bus
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
+from borne.engine.audit_watch import AuditWatch
 from borne.engine.batches import Batches
 from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
@@ -65,6 +66,21 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_url.startswith("https://")
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How this process is: what it counted since `started_ms`, and what waits now."""
+
+    started_ms: int
+    database: str  # sqlite, postgresql
+    database_bytes: int | None  # of the file; None: not ours to measure
+    free_bytes: int  # where the data folder lies
+    links: int
+    frames_in: int
+    facts: int
+    waiting: int  # facts that are not stored yet
+    dead_letters: int
+    refused_links: int
+
+
 @dataclass(slots=True)
 class Services:
     """What a page may use, and nothing else. `attempts` is a protocol because the gateway is a ring beside this one."""
@@ -83,5 +99,7 @@ class Services:
     audit: Audit
     box: Box
     charger_key: bytes  # of the hashes of chargers' passwords; it lies outside the database
+    health: Callable[[], Health]
     storage_failing: Callable[[], bool]  # True: what people do cannot be kept at the moment
     setup_code: str | None = None  # the one-time code of an empty database
+    audit_watch: AuditWatch | None = None  # what the last verification of the audit log found
