@@ -20,7 +20,7 @@ from borne.engine.audit import Audit
 from borne.engine.passwords import Passwords
 from borne.gateway.attempts import Attempts
 from borne.portal.app import create_app
-from borne.portal.services import PortalSettings, Services
+from borne.portal.services import Health, PortalSettings, Services
 from borne.store import organisations, people
 from borne.store.box import Box
 from borne.store.db import Database, create_database
@@ -30,6 +30,10 @@ from borne.store.schema import assignments, membership_locations, metadata
 PASSWORD = "correct horse battery"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SETTINGS = PortalSettings(csrf_secret="a secret of the tests", public_url="http://portal.test")
+HEALTH = Health(
+    started_ms=1_780_000_000_000, database="sqlite", database_bytes=4_096, free_bytes=10**10, links=7, frames_in=1_234,
+    refused_links=3, facts=900, waiting=0, dead_letters=0,
+)  # fmt: skip
 START_MS = 1_780_000_000_000
 
 
@@ -132,6 +136,7 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "audit": Audit(b"a key of the tests", clock),
         "box": Box(b"a key of 32 bytes for the tests."),
         "charger_key": b"",
+        "health": lambda: HEALTH,
         "storage_failing": lambda: False,
         "setup_code": "ABCD-EFGH",
     }

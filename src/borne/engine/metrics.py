@@ -18,9 +18,14 @@ class Counts:
         self.groups = 0
         self.dead_letters = 0
 
+    @property
+    def waiting(self) -> int:
+        """Facts in the inbox now."""
+        return self._waiting()
+
     def collect(self) -> Iterable[Metric]:
         """The collector that Prometheus' registry calls."""
-        yield GaugeMetricFamily("borne_inbox", "Facts that wait to be stored", self._waiting())
+        yield GaugeMetricFamily("borne_inbox", "Facts that wait to be stored", self.waiting)
         yield CounterMetricFamily("borne_facts", "Facts applied", self.facts)
         yield CounterMetricFamily("borne_commits", "Commit groups", self.groups)
         yield CounterMetricFamily("borne_dead_letters", "Facts that could not be applied", self.dead_letters)

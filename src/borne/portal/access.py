@@ -64,8 +64,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
 
     token_hash: bytes
     since_ms: int  # when this login began
-    second_factor: bool  # it passed one, which the person still has
-    has_second_factor: bool
+    second_factor: bool  # it passed one
+    has_second_factor: bool  # the person has one here (an identity provider may have asked for another)
     person_id: int
     name: str
     email: str
@@ -183,7 +183,7 @@ class Access:
         visitor = Visitor(
             token_hash=key,
             since_ms=login.created_ms,
-            second_factor=bool(login.second_factor and login.has_second_factor),
+            second_factor=bool(login.second_factor),
             has_second_factor=bool(login.has_second_factor),
             person_id=login.person_id,
             name=login.name,

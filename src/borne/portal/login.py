@@ -13,6 +13,7 @@ from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import Cookie
 from litestar.params import FromPath, FromQuery
 
+from borne.engine.passkeys import relying_party
 from borne.engine.passwords import SHORTEST, TooBusyError, is_acceptable
 from borne.portal import steps
 from borne.portal.access import DAY_MS, access_of, token_hash
@@ -22,7 +23,7 @@ from borne.portal.frame import Page
 from borne.portal.rate_limit import Limits
 from borne.portal.security import local_path, login_cookie
 from borne.store import login_steps, logins, people, second_factor
-from borne.store.db import Transaction
+from borne.store.db import Row, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,19 @@ def limits_of(page: Page) -> Limits:
 async def login_page(page: Page, next: FromQuery[str | None] = None) -> Response[str]:
     if page.visitor is not None:
         return page.go(local_path(next))
-    return page.show("login.html", email="", next=local_path(next), error="")
+    return show_login(page, local_path(next))
+
+
+def show_login(page: Page, onward: str, status_code: int = 200, *, email: str = "", error: str = "") -> Response[str]:
+    """The login page. `onward`: where to go after it."""
+    return page.show(
+        "login.html",
+        status_code,
+        email=email,
+        next=onward,
+        error=error,
+        offers_passkeys=relying_party(page.services.settings.public_url) is not None,
+    )
 
 
 @post("/login", may="anyone")
@@ -58,7 +71,7 @@ async def log_in(page: Page, data: Form) -> Response[str]:
     usable_hash = person.password_hash if person is not None and not person.disabled else None
     if not await is_password(page, email, usable_hash, password) or person is None:
         error = page._("The e-mail address or the password is wrong.")
-        return page.show("login.html", 422, email=email, next=onward, error=error)
+        return show_login(page, onward, 422, email=email, error=error)
     if page.services.passwords.is_outdated(person.password_hash):
         await _strengthen(page, person.id, password)
     return await first_factor_passed(page, person.id, onward)
@@ -180,18 +193,23 @@ async def forgotten(page: Page, data: Form) -> Response[str]:
 
 
 async def _offer_reset(page: Page, email: str) -> None:
-    services = page.services
-    person = await people.by_email(services.db, email)
+    person = await people.by_email(page.services.db, email)
     if person is None or person.disabled:
         log.info("a password reset was asked for an address without an account")
         return
+    async with page.services.db.transaction() as tx:
+        await offer_reset(page, tx, person)
+
+
+async def offer_reset(page: Page, tx: Transaction, person: Row) -> None:
+    """Mail a person (id, name, email) the one link that sets a new password; the earlier ones stop working."""
+    services = page.services
     token, now_ms = secrets.token_urlsafe(TOKEN_BYTES), services.clock.now_ms()
     lifetime_ms = services.settings.reset_minutes * MINUTE_MS
     subject, body = _reset_mail(page, person.name, f"{services.settings.public_url}/reset/{token}", lifetime_ms)
-    async with services.db.transaction() as tx:
-        await logins.offer_reset(tx, token_hash(token), person.id, now_ms, now_ms + lifetime_ms)
-        key = f"reset {token_hash(token).hex()}"
-        await services.mail.enqueue(tx, recipient=person.email, subject=subject, body=body, key=key)
+    await logins.offer_reset(tx, token_hash(token), person.id, now_ms, now_ms + lifetime_ms)
+    key = f"reset {token_hash(token).hex()}"
+    await services.mail.enqueue(tx, recipient=person.email, subject=subject, body=body, key=key)
 
 
 def _reset_mail(page: Page, name: str, link: str, lifetime_ms: int) -> tuple[str, str]:
