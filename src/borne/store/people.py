@@ -87,8 +87,6 @@ _others_keep = (
         people.c.erased_ms.is_(None),
     )
 )
-_alive = or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms"))
-_count = select(func.count()).where(memberships.c.organisation_id == bindparam("of_organisation_id"), _alive)
 _change = update(memberships).where(*_mine).values(role=bindparam("new_role"), expires_ms=bindparam("new_expires_ms"))
 _seen = update(memberships).where(*_mine).values(seen_ms=bindparam("now_ms"))
 _remove = (
@@ -235,11 +233,6 @@ async def lock_members(tx: Transaction, organisation_id: int) -> None:
 async def others_keep_house(db: Reader, organisation_id: int, person_id: int) -> bool:
     """Whether a super-admin without an end remains when this person is left aside."""
     return bool(await db.value(_others_keep, {"of_organisation_id": organisation_id, "but_person_id": person_id}))
-
-
-async def count_members(db: Reader, organisation_id: int, now_ms: int) -> int:
-    """How many belong to it now."""
-    return int(await db.value(_count, {"of_organisation_id": organisation_id, "now_ms": now_ms}))
 
 
 async def change_membership(

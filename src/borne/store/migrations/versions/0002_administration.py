@@ -91,7 +91,9 @@ invitations = Table(
         "id",
         "role",
         "expires_ms",
-        "sent_ms",
+        "accepted_ms",
+        "revoked_ms",
+        "access_group_id",
         sqlite_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
         postgresql_where=text("accepted_ms IS NULL AND revoked_ms IS NULL"),
     ),
@@ -480,11 +482,11 @@ INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
         False,
     ),
     ("tags_person_id", "tags", ["person_id"], False),
+    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False),
-    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False),
 )
 
 
