@@ -501,7 +501,7 @@ troubles = Table(
     _int("many_ms", null=True),  # left with many others, who are known by this instant
     _int("told_ms", null=True),
     _int("ended_ms", null=True),
-    PrimaryKeyConstraint("charger_id", "kind"),
+    PrimaryKeyConstraint("charger_id", "organisation_id", "kind"),
     Index(None, "kind", "counts_from_ms"),
     Index(None, "organisation_id", "location_id", "kind"),
 )

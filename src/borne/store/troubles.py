@@ -5,43 +5,53 @@ News are taken once: read, acted upon and deleted in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, case, delete, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, delete, func, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, locations, news, settings, troubles
+from borne.store.tenancy import across
 
 NEWS_COLUMNS = ("organisation_id", "location_id", "charger_id", "at_ms", "kind", "details")
-KEYS = ("charger_id", "kind")
+KEYS = ("charger_id", "organisation_id", "kind")
 COLUMNS = (
-    "organisation_id", "location_id", "number", "since_ms", "counts_from_ms", "ours", "said", "many_ms", "told_ms", "ended_ms",
+    "location_id", "number", "since_ms", "counts_from_ms", "ours", "said", "many_ms", "told_ms", "ended_ms",
 )  # fmt: skip
 LOOKED = "notifications_looked_ms"  # the row of `settings` that says until when troubles were looked at
 
-_waiting = select(news).order_by(news.c.id).limit(bindparam("most"))
-_drop = delete(news).where(news.c.id.in_(bindparam("ids", expanding=True)))
-_of_chargers = select(troubles).where(troubles.c.charger_id.in_(bindparam("ids", expanding=True)))
-_standing = (
-    select(troubles, chargers.c.name.label("charger_name"), locations.c.name.label("location_name"))
-    .join(
-        chargers,
+EVERYBODY = "what happened to everybody's chargers is looked at together; each person is told within their own scope"
+RETENTION = "retention is the same for every organisation"
+
+_waiting = across(select(news).order_by(news.c.id).limit(bindparam("most")), EVERYBODY)
+_drop = across(delete(news).where(news.c.id.in_(bindparam("ids", expanding=True))), EVERYBODY)
+_of_chargers = across(select(troubles).where(troubles.c.charger_id.in_(bindparam("ids", expanding=True))), EVERYBODY)
+
+
+def _standing(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """What stands, with the names; none of disabled chargers, or of those that went elsewhere meanwhile."""
+    is_there = (
         (chargers.c.id == troubles.c.charger_id)
         & (chargers.c.organisation_id == troubles.c.organisation_id)
-        & (chargers.c.location_id == troubles.c.location_id),
+        & (chargers.c.location_id == troubles.c.location_id)
     )
-    .join(
-        locations,
-        (locations.c.id == troubles.c.location_id) & (locations.c.organisation_id == troubles.c.organisation_id),
+    return (
+        select(troubles, chargers.c.name.label("charger_name"), locations.c.name.label("location_name"))
+        .join(chargers, is_there)
+        .join(locations, locations.c.id == troubles.c.location_id)
+        .where(
+            troubles.c.kind == bindparam("kind"), troubles.c.ended_ms.is_(None), chargers.c.disabled == 0, *conditions
+        )
+        .order_by(troubles.c.counts_from_ms, troubles.c.charger_id)
     )
-    .where(troubles.c.kind == bindparam("kind"), troubles.c.ended_ms.is_(None), chargers.c.disabled == 0)
-    .order_by(troubles.c.counts_from_ms, troubles.c.charger_id)
+
+
+_crossing = across(
+    _standing(troubles.c.counts_from_ms > bindparam("after_ms"), troubles.c.counts_from_ms <= bindparam("until_ms")),
+    EVERYBODY,
 )
-_crossing = _standing.where(
-    troubles.c.counts_from_ms > bindparam("after_ms"), troubles.c.counts_from_ms <= bindparam("until_ms")
-)
-_standing_in = _standing.where(
+_standing_in = _standing(
     troubles.c.organisation_id == bindparam("organisation_id"), troubles.c.location_id == bindparam("location_id")
 )
 _with_many = select(func.count()).where(
@@ -59,24 +69,36 @@ _in_use = select(func.count()).where(
 )
 _now_ms = bindparam("now_ms", type_=BigInteger)
 _by_ms = bindparam("by_ms", type_=BigInteger)
-_shift = (
+_shift = across(
     update(troubles)
     .where(troubles.c.ended_ms.is_(None), troubles.c.counts_from_ms <= bindparam("looked_ms"))
-    .values(counts_from_ms=case((troubles.c.ours == 1, _now_ms), else_=troubles.c.counts_from_ms + _by_ms))
+    .values(counts_from_ms=case((troubles.c.ours == 1, _now_ms), else_=troubles.c.counts_from_ms + _by_ms)),
+    "Borne's own absence is nobody's fault, in any organisation",
 )
-_names = (
-    select(chargers.c.id, chargers.c.name, chargers.c.organisation_id, chargers.c.location_id, locations.c.name.label("location_name"))
-    .join(locations, (locations.c.id == chargers.c.location_id) & (locations.c.organisation_id == chargers.c.organisation_id))
-    .where(chargers.c.id.in_(bindparam("ids", expanding=True)))
-)  # fmt: skip
+_names = across(
+    select(
+        chargers.c.id,
+        chargers.c.name,
+        chargers.c.organisation_id,
+        chargers.c.location_id,
+        locations.c.name.label("location_name"),
+    )
+    .join(locations, locations.c.id == chargers.c.location_id)
+    .where(chargers.c.id.in_(bindparam("ids", expanding=True))),
+    EVERYBODY,
+)
 _looked = select(settings.c.value).where(settings.c.name == LOOKED)
-_old = (
+_old = across(
     select(troubles.c.charger_id)
     .where(troubles.c.kind.in_(("offline", "fault")), troubles.c.counts_from_ms < bindparam("before_ms"))
-    .limit(bindparam("most"))
+    .limit(bindparam("most")),
+    RETENTION,
 )
-_prune = delete(troubles).where(
-    troubles.c.charger_id.in_(_old), troubles.c.counts_from_ms < bindparam("before_ms", type_=BigInteger)
+_prune = across(
+    delete(troubles).where(
+        troubles.c.charger_id.in_(_old), troubles.c.counts_from_ms < bindparam("before_ms", type_=BigInteger)
+    ),
+    RETENTION,
 )
 
 
@@ -131,11 +153,11 @@ async def names(db: Reader, charger_ids: Collection[int]) -> dict[int, Row]:
     return {row.id: row for row in await db.all(_names, {"ids": list(charger_ids)})}
 
 
-async def mark(tx: Transaction, kind: str, column: str, charger_ids: Collection[int], at_ms: int) -> None:
-    """Set `told_ms` or `many_ms` of the troubles of this kind."""
-    await tx.update_many(
-        troubles, KEYS, (column,), [(charger_id, kind, at_ms) for charger_id in dict.fromkeys(charger_ids)]
-    )
+async def mark(tx: Transaction, column: str, found: Iterable[Row], at_ms: int) -> None:
+    """Set `told_ms` or `many_ms` of these troubles, all of one kind."""
+    rows = {row.charger_id: (row.charger_id, row.organisation_id, row.kind, at_ms) for row in found}
+    if rows:
+        await tx.update_many(troubles, KEYS, (column,), list(rows.values()))
 
 
 async def shift(tx: Transaction, looked_ms: int, now_ms: int) -> None:

@@ -361,7 +361,7 @@ troubles = Table(
     _int("many_ms", null=True),
     _int("told_ms", null=True),
     _int("ended_ms", null=True),
-    PrimaryKeyConstraint("charger_id", "kind"),
+    PrimaryKeyConstraint("charger_id", "organisation_id", "kind"),
     Index(None, "kind", "counts_from_ms"),
     Index(None, "organisation_id", "location_id", "kind"),
 )
@@ -482,11 +482,11 @@ INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
         False,
     ),
     ("tags_person_id", "tags", ["person_id"], False),
+    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False),
+    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False),
-    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False),
-    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False),
 )
 
 
