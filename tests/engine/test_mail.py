@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP
 from sqlalchemy import func, select
 
 from borne.bus.memory import MemoryBus
-from borne.engine.mail import KIND, Mail, MailSettings
+from borne.engine.mail import KIND, Mail, MailSettings, message_of
 from borne.store import mails
 from borne.store.db import Database, create_database
 from borne.store.schema import jobs
@@ -105,6 +105,18 @@ async def test_a_mail_server_gets_it_once(database: Database) -> None:
     assert "A secret link" in message.get_content()
     kept = (await mails.newest(database, 5))[0]
     assert (kept.sent_ms, kept.body) == (START_MS, "")
+
+
+async def test_more_lines_of_the_head_are_sent_and_cannot_begin_others(database: Database) -> None:
+    mail = mail_of(database)
+    async with database.transaction() as tx:
+        more = {"List-Unsubscribe": "<https://x.test/a>\r\nBcc: evil@x.test"}
+        await mail.enqueue(tx, recipient="a@b.test", subject="s", body="b", key="k", headers=more)
+    row = await mails.by_id(database, (await mails.newest(database, 1))[0].id)
+    assert row is not None
+    message = message_of(row, "borne@localhost", START_MS)
+    assert message["List-Unsubscribe"] == "<https://x.test/a> Bcc: evil@x.test"
+    assert message["Bcc"] is None
 
 
 async def test_a_server_that_refuses_is_tried_again_and_its_words_are_kept(database: Database) -> None:

@@ -52,8 +52,10 @@ class SentMail:
 
     sent: list[dict[str, str]] = field(default_factory=list)
 
-    async def enqueue(self, transaction: Any, *, recipient: str, subject: str, body: str, key: str) -> None:
-        self.sent.append({"recipient": recipient, "subject": subject, "body": body, "key": key})
+    async def enqueue(
+        self, transaction: Any, *, recipient: str, subject: str, body: str, key: str, headers: Any = None
+    ) -> None:
+        self.sent.append({"recipient": recipient, "subject": subject, "body": body, "key": key, **(headers or {})})
 
 
 @dataclass

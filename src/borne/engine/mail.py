@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -41,11 +42,23 @@ class Mail:
         self._clock = clock
         self._settings = settings
 
-    async def enqueue(self, transaction: Transaction, *, recipient: str, subject: str, body: str, key: str) -> None:
-        """Mail `body` (plain text) once for each `key`, if the transaction commits."""
+    async def enqueue(
+        self,
+        transaction: Transaction,
+        *,
+        recipient: str,
+        subject: str,
+        body: str,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Mail `body` (plain text) once for each `key`, if the transaction commits. `headers`: more lines of its head."""
         now_ms = self._clock.now_ms()
         recipient, subject = one_line(recipient), one_line(subject)
-        mail_id = await mails.add(transaction, recipient=recipient, subject=subject, body=body, now_ms=now_ms)
+        more = json.dumps({name: one_line(text) for name, text in (headers or {}).items()})
+        mail_id = await mails.add(
+            transaction, recipient=recipient, subject=subject, body=body, now_ms=now_ms, headers=more
+        )
         payload = json.dumps({"mail_id": mail_id})
         if not await jobs.enqueue(transaction, KIND, payload, now_ms, idempotency_key=key):
             await mails.drop(transaction, mail_id)
@@ -95,6 +108,8 @@ def message_of(mail: Row, sender: str, now_ms: int) -> EmailMessage:
     message["Date"] = format_datetime(datetime.fromtimestamp(now_ms / 1_000, UTC))
     message["Message-ID"] = f"<mail-{mail.id}-{mail.created_ms}@{sender.rpartition('@')[2].strip('>') or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"
+    for name, text in json.loads(mail.headers).items():
+        message[name] = text
     message.set_content(mail.body)
     return message
 

@@ -8,22 +8,24 @@ from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import mails
 
 _by_id = select(
-    mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.created_ms, mails.c.sent_ms
+    mails.c.id, mails.c.recipient, mails.c.subject, mails.c.body, mails.c.created_ms, mails.c.sent_ms, mails.c.headers
 ).where(mails.c.id == bindparam("mail_id"))
 _newest = select(mails).order_by(mails.c.id.desc()).limit(bindparam("bound"))
-_sent = update(mails).where(mails.c.id == bindparam("mail_id")).values(sent_ms=bindparam("at_ms"), error=None, body="")
+_sent = update(mails).where(mails.c.id == bindparam("mail_id")).values(sent_ms=bindparam("at_ms"), error=None, body="", headers="{}")
 _failed = update(mails).where(mails.c.id == bindparam("mail_id")).values(error=bindparam("what"))
 _drop = delete(mails).where(mails.c.id == bindparam("mail_id"))
 _old = select(mails.c.id).where(mails.c.created_ms < bindparam("before_ms")).limit(bindparam("bound"))
 _prune = delete(mails).where(mails.c.id.in_(_old))
 
 
-async def add(tx: Transaction, *, recipient: str, subject: str, body: str, now_ms: int) -> int:
-    return await tx.insert(mails, {"recipient": recipient, "subject": subject, "body": body, "created_ms": now_ms})
+async def add(tx: Transaction, *, recipient: str, subject: str, body: str, now_ms: int, headers: str = "{}") -> int:
+    """Keep a mail. `headers`: JSON, more lines of its head."""
+    row = {"recipient": recipient, "subject": subject, "body": body, "created_ms": now_ms, "headers": headers}
+    return await tx.insert(mails, row)
 
 
 async def by_id(db: Reader, mail_id: int) -> Row | None:
-    """id, recipient, subject, body, created_ms, sent_ms."""
+    """id, recipient, subject, body, created_ms, sent_ms, headers."""
     return await db.first(_by_id, {"mail_id": mail_id})
 
 
