@@ -174,7 +174,7 @@ async def test_a_downgrade_stops_batches_and_withdraws_what_waits(office: Office
     async with office.db.transaction() as tx:
         assert await plans.set_at_once(tx, office.audit, CAMILLE, organisation_id, "standard", office.clock.at_ms)
     await office.plans.carry_out(json.dumps({"organisation_id": organisation_id}))
-    assert (await office.db.first(select(batches.c.phase).where(batches.c.id == batch_id)))[0] == "stopped"
+    assert await office.db.value(select(batches.c.phase).where(batches.c.id == batch_id)) == "stopped"
     verdicts = {row.id: row.verdict for row in await office.db.all(select(restarts.c.id, restarts.c.verdict))}
     assert verdicts[waiting] is None, "Standard may restart"
     assert sorted(str(verdict) for verdict in verdicts.values()) == ["None"] * 6 + ["not_sent"] * 2

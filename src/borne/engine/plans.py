@@ -149,7 +149,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
     batches: int = 0
     restarts: int = 0
-    over: dict[Limited, tuple[int, int]] = {}  # what: how many there are, how many the plan has room for
+    over: dict[Limited, tuple[int, int]] = {}  # what has no room: how many there are, how many the plan has room for
 
 
 async def would_end(db: Database, organisation_id: int, plan: str, now_ms: int) -> Ending:

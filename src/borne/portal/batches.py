@@ -11,12 +11,13 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from borne.core import plans
+from borne.core import plans, policy
 from borne.core.access import may_restart, may_restart_many
 from borne.core.batch import PAUSE_AFTER_FAILURES, BatchState
 from borne.core.charger import STATUSES
 from borne.core.scope import Scope
 from borne.portal import restart_view as view
+from borne.portal.access import PlanNeededError, access_of
 from borne.portal.charger_row import facts_of, model_name, state_of
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, number_of, text_of, values_of
@@ -70,6 +71,8 @@ class Tile(msgspec.Struct, frozen=True):
 @post("/restarts/batch/new", may="member", status_code=200)
 async def confirm(page: Page, data: Form) -> Response[str]:
     """The one confirmation. Nothing is sent by it."""
+    if policy.permits(page.scope, "restart_many") and (missing := policy.missing_feature(page.scope, "restart_many")):
+        raise PlanNeededError(missing, await access_of(page.request).owner_name(page.scope))
     if not may_restart_many(page.scope):
         return page.show(
             "batches/refused.html", 403, text=many_text(page.scope.role, page.language), plan_needed=_plan_needed()

@@ -11,7 +11,7 @@ from litestar.params import FromQuery
 
 from borne.core import bill, plans
 from borne.core.bill import Bill, BilledDay
-from borne.core.plans import LIMITED, PLANS
+from borne.core.plans import LIMITED, PLANS, Limited
 from borne.engine import plans as engine
 from borne.portal.access import access_of
 from borne.portal.forms import Form, text_of
@@ -83,7 +83,7 @@ def _columns(page: PageView, current: str, coming: str | None, chargers: int) ->
     ]
 
 
-def _lines(page: PageView, used: dict[str, int]) -> list[Line]:
+def _lines(page: PageView, used: dict[Limited, int]) -> list[Line]:
     """The comparison, made of the plans themselves."""
     lines = [
         Line(
@@ -214,9 +214,7 @@ async def change(page: Page, data: Form) -> Response[str]:
         if row is None or row.plan != seen:
             chosen = None
         else:
-            chosen, from_ms = await engine.choose(
-                tx, services.audit, page.actor, scope.organisation_id, wanted, now_ms
-            )
+            chosen, from_ms = await engine.choose(tx, services.audit, page.actor, scope.organisation_id, wanted, now_ms)
     if chosen is None:
         return page.go(f"/plan/change?to={wanted}", toast=page._("The plan was changed meanwhile. Look again."))
     if chosen == "same":
