@@ -21,7 +21,7 @@ from borne.settings import RunningDemo, Settings
 
 if TYPE_CHECKING:
     from borne.engine.audit import Audit
-    from borne.store.db import Database, Row
+    from borne.store.db import Database, Row, Transaction
 
 ROLES = ("super-admin", "admin", "operator", "user")
 
@@ -119,6 +119,7 @@ def create_organisation(name: str, plan: str | None, location: str, time_zone: s
         async with db.transaction() as tx:
             made = await organisations.create(tx, name=name, plan=plan or loaded.default_plan, now_ms=now_ms)
             await organisations.create_location(tx, made, name=location, now_ms=now_ms, time_zone=time_zone)
+            await _record(tx, loaded, "organisation.created", "organisation", made, name, made)
         click.echo(f"organisation {made}: {name}")
 
     _run(config, work)
@@ -164,7 +165,7 @@ def create_user(config: str | None, **options: Any) -> None:
         organisation = await organisation_named(db, options["organisation"])
         location_ids = [await location_named(db, organisation.id, name) for name in options["locations"]]
         password = options["password"] or secrets.token_urlsafe(12)
-        person_id = await make_person(db, organisation.id, location_ids, password, options)
+        person_id = await make_person(db, loaded, organisation.id, location_ids, password, options)
         click.echo(f"user {person_id}: {options['email']} ({options['role']} of {organisation.name})")
         if not options["password"]:
             click.echo(f"password: {password}")
@@ -173,7 +174,12 @@ def create_user(config: str | None, **options: Any) -> None:
 
 
 async def make_person(
-    db: Database, organisation_id: int, location_ids: list[int], password: str, options: dict[str, Any]
+    db: Database,
+    loaded: Settings,
+    organisation_id: int,
+    location_ids: list[int],
+    password: str,
+    options: dict[str, Any],
 ) -> int:
     """Make an account and its membership; `options` as those of create-user. Raises ValueError with a sentence."""
     from borne.engine.passwords import SHORTEST, Passwords, is_acceptable
@@ -202,6 +208,8 @@ async def make_person(
             await people.set_locations(
                 tx, person_id=person_id, organisation_id=organisation_id, location_ids=location_ids
             )
+            role = options["role"]
+            await _record(tx, loaded, "person.created", "person", person_id, email, organisation_id, role=role)
     except Conflict:
         raise ValueError(f"{email} has an account already") from None
     return person_id
@@ -294,6 +302,8 @@ def add_chargers(
         )
         async with db.transaction() as tx:
             await chargers.create_many(tx, new, _now_ms())
+            about = f"{names[0]} … {names[-1]}"
+            await _record(tx, loaded, "charger.many_added", "organisation", owner.id, about, owner.id, count=count)
         rows = [
             {"identity": name, "password": password, "url": charger_url(loaded.gateway_url, name)}
             for name, password in zip(names, passwords, strict=True)
@@ -321,6 +331,7 @@ def add_tag(tag: str, name: str, blocked: bool, organisation: str | None, config
         owner = await organisation_named(db, organisation)
         async with db.transaction() as tx:
             await tags.put(tx, owner.id, tag, name=name, blocked=blocked)
+            await _record(tx, loaded, "tag.changed", "tag", None, tag, owner.id, label=name, blocked=blocked)
         click.echo(f"{tag} is {'blocked' if blocked else 'accepted'} at {owner.name}")
 
     _run(config, work)
@@ -341,6 +352,7 @@ def unknown_tags(answer: str, organisation: str | None, location: str | None, co
         location_id = await location_named(db, owner.id, location)
         async with db.transaction() as tx:
             await organisations.accept_unknown_tags(tx, owner.id, location_id, answer == "accept")
+            await _record(tx, loaded, "location.unknown_tags", "location", location_id, answer, owner.id)
         click.echo(f"unknown tags: {answer}")
 
     _run(config, work)
@@ -376,6 +388,23 @@ def dead_letters(count: int, config: str | None) -> None:
     _run(config, work)
 
 
+@admin.command("verify-audit")
+@click.option("--head", help="A head that was noted before, as this command prints it (number:hash).")
+@click.option("--accept", is_flag=True, help="After restoring a backup: go on from where the restored database ends.")
+@_with_config
+def verify_audit(head: str | None, accept: bool, config: str | None) -> None:
+    """Say whether the audit log is as it was written. Exit status 1: it is not."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.engine.audit_command import accept_restored, noted_head, verified
+
+        if accept:
+            await accept_restored(db, _audit(loaded), Path(loaded.data_folder), _now_ms())
+        click.echo(await verified(db, _audit(loaded), Path(loaded.data_folder), _now_ms(), noted_head(head)))
+
+    _run(config, work)
+
+
 def _audit(loaded: Settings) -> Audit:
     """Writes audit rows, with the installation's key."""
     from borne.engine.audit import Audit
@@ -383,6 +412,16 @@ def _audit(loaded: Settings) -> Audit:
     from borne.store.keys import key_from
 
     return Audit(key_from(Path(loaded.data_folder), "audit"), Clock())
+
+
+async def _record(
+    tx: Transaction, loaded: Settings, action: str, kind: str, id: int | None, name: str, organisation_id: int, **details: object
+) -> None:
+    """An audit row of what this shell did; last in its transaction."""
+    from borne.engine.audit import About
+
+    about = About(kind=kind, id=id, name=name, person_id=id if kind == "person" else None)
+    await _audit(loaded).record(tx, SHELL, action, about, organisation_id=organisation_id, **details)
 
 
 def _now_ms() -> int:

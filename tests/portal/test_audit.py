@@ -26,7 +26,23 @@ from tests.support.restart_site import Site, running_site
 pytestmark = pytest.mark.anyio
 SOURCE = Path(__file__).parents[2] / "src" / "borne"
 ACTION = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
-FILES = ("html", "css", "js", "svg", "po", "key", "toml", "csv", "db", "json", "log", "head", "sqlite", "localhost", "zip")
+FILES = (
+    "html",
+    "css",
+    "js",
+    "svg",
+    "po",
+    "key",
+    "toml",
+    "csv",
+    "db",
+    "json",
+    "log",
+    "head",
+    "sqlite",
+    "localhost",
+    "zip",
+)
 
 
 @pytest.fixture
@@ -238,3 +254,28 @@ async def test_what_admins_change_of_a_charger_is_recorded(site: Site) -> None:
         "charger.added", "charger.changed", "charger.password_changed", "charger.disabled", "charger.enabled", "charger.deleted",
     ]  # fmt: skip
     assert "<bdi>Nantes, Entrepôt</bdi>" in text
+
+
+async def test_logins_are_recorded_and_a_flood_of_guesses_is_not(site: Site) -> None:
+    async with site.portal.client() as client:
+        for _ in range(12):
+            await post(client, "/login", email="ali@a.test", password="wrong")
+        await post(client, "/login", email="nobody@a.test", password="wrong")
+    assert (await actions(site)).count("login.failed") == 5
+    async with browser(site) as camille:
+        await post(camille, "/account/logins/end", login="others")
+        text = (await camille.get("/audit?kind=logins")).text
+        assert "Login failed" in text
+        assert "ali@a.test" in text
+        assert "nobody@" not in text
+        await post(camille, "/logout")
+    assert (await actions(site))[-3:] == ["login.started", "login.others_ended", "login.ended"]
+
+
+async def test_a_login_stands_in_the_log_of_each_organisation_of_the_person(site: Site) -> None:
+    other, _ = await site.portal.add_organisation("Other")
+    await site.portal.add_person("both@a.test", (site.organisation_id, "user"), (other, "super-admin"))
+    async with browser(site, "both@a.test"):
+        pass
+    rows = await store.following(site.portal.db, 0)
+    assert sorted(row.organisation_id for row in rows if row.action == "login.started") == [site.organisation_id, other]

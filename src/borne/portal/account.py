@@ -1,35 +1,35 @@
-"""A person's own account: name, language, theme, password, logins, and which organisation is shown."""
+"""A person's own account: name, language, theme, logins, and which organisation is shown. Its security: `account_security`."""
 
 from __future__ import annotations
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 
-from borne.engine.passwords import SHORTEST, is_acceptable
 from borne.portal import language as languages
 from borne.portal.access import access_of
+from borne.portal.audit_trail import record_of_person
+from borne.portal.agents import describe_agent, is_phone
 from borne.portal.errors import PageError
-from borne.portal.forms import Form, password_of, text_of
+from borne.portal.forms import Form, text_of
 from borne.portal.frame import THEME_COOKIE, THEMES, Page
-from borne.portal.login import is_password, limits_of, password_words, start_login
 from borne.portal.security import browser_cookie, local_path
-from borne.store import logins, people
+from borne.store import logins, passkeys, people, second_factor, tokens
 
 
 @get("/account", may="person")
 async def account(page: Page) -> Response[str]:
-    return await _show(page)
-
-
-async def _show(page: Page, status_code: int = 200, password_error: str = "", new_error: str = "") -> Response[str]:
-    rows = await logins.of_person(page.services.db, page.person.person_id, page.services.clock.now_ms())
+    """All of it at a glance; what needs more room has a page of its own."""
+    services, person_id = page.services, page.person.person_id
+    totp = await second_factor.totp_of(services.db, person_id)
+    person = await people.by_id(services.db, person_id)
     return page.show(
-        "account.html",
-        status_code,
-        logins=rows,
-        password_error=password_error,
-        new_error=new_error,
-        shortest=SHORTEST,
+        "account/index.html",
+        logins=await logins.of_person(services.db, person_id, services.clock.now_ms()),
+        has_password=person is not None and person.password_hash is not None,
+        has_totp=totp is not None and totp.totp_secret is not None,
+        passkeys=len(await passkeys.of_person(services.db, person_id)),
+        codes_left=await second_factor.codes_left(services.db, person_id),
+        tokens=len(await tokens.of_person(services.db, person_id)),
         describe=describe_agent,
         is_phone=is_phone,
     )
@@ -74,27 +74,6 @@ async def look(page: Page, data: Form) -> Response[str]:
     return page.go(local_path(text_of(data, "next", 2_000)), cookies=cookies)
 
 
-@post("/account/password", may="person")
-async def change_password(page: Page, data: Form) -> Response[str]:
-    """A new password, a new token for this browser, and the end of every other login."""
-    services, person_id, email = page.services, page.person.person_id, page.person.email
-    person = await people.by_id(services.db, person_id)
-    if limits_of(page).login_wait_s(page.address, email):
-        raise PageError(429, page._("Too many attempts from here. Wait a few minutes."))
-    if not await is_password(page, email, person.password_hash if person else None, password_of(data)):
-        return await _show(page, 422, password_error=page._("This is not your password."))
-    new = password_of(data, "new_password")
-    if not is_acceptable(new):
-        return await _show(page, 422, new_error=password_words(page))
-    password_hash = await services.passwords.hash(new)
-    async with services.db.transaction() as tx:
-        await people.set_password(tx, person_id, password_hash)
-        await logins.end_others(tx, person_id, page.person.token_hash)
-    cookie = await start_login(page, person_id)
-    toast = page._("Your password is changed. Every other browser is logged out.")
-    return page.go("/account", toast=toast, cookies=[cookie])
-
-
 @post("/account/logins/end", may="person")
 async def end_login(page: Page, data: Form) -> Response[str]:
     """End one login of one's own, or all but this one."""
@@ -104,6 +83,7 @@ async def end_login(page: Page, data: Form) -> Response[str]:
             await logins.end_others(tx, person_id, page.person.token_hash)
         elif not _is_hex(named) or not await logins.end_one_of(tx, person_id, bytes.fromhex(named)):
             raise NotFoundException
+        await record_of_person(page, tx, "login.others_ended" if named == "others" else "login.one_ended", person_id)
     access_of(page.request).changed(person_id)
     return page.go("/account", toast=page._("That browser is logged out."))
 
@@ -124,33 +104,11 @@ async def switch_organisation(page: Page, data: Form) -> Response[str]:
     return page.go("/")
 
 
-BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
-SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
-def describe_agent(agent: str) -> str:
-    """`Firefox, Linux` of a browser's long name; what it says itself, shortened, where that is not known."""
-    known = [next((name for mark, name in names if mark in agent), "") for names in (BROWSERS, SYSTEMS)]
-    return ", ".join(name for name in known if name) or agent[:40] or "–"
-
-
-def is_phone(agent: str) -> bool:
-    return "Mobi" in agent or "Android" in agent
-
-
 ROUTES = [
     account,
     rename,
     choose_language,
     look,
-    change_password,
     end_login,
     switch_organisation,
 ]

@@ -17,6 +17,7 @@ from borne.engine.passkeys import relying_party
 from borne.engine.passwords import SHORTEST, TooBusyError, is_acceptable
 from borne.portal import steps
 from borne.portal.access import DAY_MS, access_of, token_hash
+from borne.portal.audit_trail import FAILURES_RECORDED, record_failed_login, record_of_person
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, email_of, password_of, text_of
 from borne.portal.frame import Page
@@ -71,7 +72,10 @@ async def log_in(page: Page, data: Form) -> Response[str]:
     usable_hash = person.password_hash if person is not None and not person.disabled else None
     if not await is_password(page, email, usable_hash, password) or person is None:
         error = page._("The e-mail address or the password is wrong.")
-        return show_login(page, onward, 422, email=email, error=error)
+        answer = show_login(page, onward, 422, email=email, error=error)
+        if person is not None and limits.account.count(email) <= FAILURES_RECORDED:
+            answer.background = BackgroundTask(record_failed_login, page, person.id)
+        return answer
     if page.services.passwords.is_outdated(person.password_hash):
         await _strengthen(page, person.id, password)
     return await first_factor_passed(page, person.id, onward)
@@ -144,6 +148,7 @@ async def add_login(tx: Transaction, page: Page, person_id: int, *, second_facto
         agent=page.request.headers.get("user-agent", "")[:AGENT_BOUND],
         second_factor=second_factor,
     )
+    await record_of_person(page, tx, "login.started", person_id)
     return login_cookie(settings, token, settings.login_days * DAY_S)
 
 
@@ -165,6 +170,7 @@ async def _strengthen(page: Page, person_id: int, password: str) -> None:
 async def log_out(page: Page) -> Response[str]:
     async with page.services.db.transaction() as tx:
         await logins.end(tx, page.person.token_hash)
+        await record_of_person(page, tx, "login.ended", page.person.person_id)
     access_of(page.request).changed(page.person.person_id)
     return page.go("/login", toast=page._("You are logged out."), cookies=[login_cookie(page.services.settings, "", 0)])
 
@@ -249,6 +255,7 @@ async def reset(page: Page, token: FromPath[str], data: Form) -> Response[str]:
             await people.set_password(tx, person_id, password_hash)
             await logins.end_others(tx, person_id, b"")
             await login_steps.end_of(tx, person_id)
+            await record_of_person(page, tx, "person.password_reset", person_id)
     if not is_first:
         return _reset_is_over(page)
     access_of(page.request).changed(person_id)

@@ -7,6 +7,8 @@ from typing import Any
 
 from litestar import Response, get, post
 
+from borne.core.actor import Actor
+from borne.engine.audit import About
 from borne.engine.passwords import SHORTEST, is_acceptable
 from borne.engine.rate_limit import network_of
 from borne.portal.access import access_of
@@ -90,6 +92,11 @@ async def _make(page: Page, values: dict[str, str], password_hash: str) -> int |
                 now_ms=now_ms,
             )
             await people.add_membership(tx, person_id=person_id, organisation_id=organisation_id, role="super-admin")
+            actor = Actor(person_id, values["name"], page.address)
+            about = About(kind="organisation", id=organisation_id, name=values["organisation"])
+            await page.services.audit.record(
+                tx, actor, "organisation.created", about, organisation_id=organisation_id, plan=plan
+            )
             return person_id
     except Conflict:
         return None
