@@ -7,8 +7,8 @@ from litestar.exceptions import NotFoundException
 
 from borne.portal import language as languages
 from borne.portal.access import access_of
-from borne.portal.audit_trail import record_of_person
 from borne.portal.agents import describe_agent, is_phone
+from borne.portal.audit_trail import record_of_person
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, text_of
 from borne.portal.frame import THEME_COOKIE, THEMES, Page

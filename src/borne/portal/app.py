@@ -14,6 +14,10 @@ from litestar.params import FromPath
 
 from borne.portal import (
     account,
+    account_passkeys,
+    account_security,
+    account_tokens,
+    account_totp,
     add_charger,
     attempts,
     audit,
@@ -21,6 +25,7 @@ from borne.portal import (
     charger,
     charger_edit,
     chargers,
+    confirm,
     consents,
     errors,
     help_super_admins,
@@ -30,9 +35,11 @@ from borne.portal import (
     login,
     looking_in,
     outbox,
+    passkeys,
     plan,
     restart,
     restarts,
+    second_factor,
     setup,
 )
 from borne.portal.access import Access, guard
@@ -44,7 +51,8 @@ from borne.portal.services import Services
 
 # The modules of the portal, each with its handlers in ROUTES.
 MODULES: tuple[Any, ...] = (
-    login, setup, account, attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
+    login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
+    attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
     locations,
     audit,
     installation, looking_in, help_super_admins, consents,
@@ -58,7 +66,7 @@ BODY_BOUND_BYTES = 2_000_000
 async def home(page: Page) -> Response[str]:
     """The first page of the menu that this person has."""
     entries = page.frame.paths
-    return page.go("/chargers" if page.person.scope and "/chargers" in entries else "/account")
+    return page.go("/chargers" if page.person.organisation and "/chargers" in entries else "/account")
 
 
 @get("/static/{tree:str}/{path:path}", may="anyone", before_setup=True)
