@@ -9,7 +9,7 @@ binds what each of its arms binds; a subquery is bound from inside. A statement 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -109,6 +109,20 @@ class _Tie:
 
 
 @dataclass(frozen=True)
+class _Same:
+    """A column equals a parameter with a name, as columns do by which the SELECT, or one around it, filters."""
+
+    refs: Refs
+    name: str
+    may: Some
+    filters: tuple[list[tuple[str, Refs]], ...]
+
+    def binds(self, bound: Some) -> Some:
+        equal = [refs for filters in self.filters for name, refs in filters if name == self.name]
+        return NONE.union(*(_Tie((self.refs, refs), self.may).binds(bound) for refs in equal))
+
+
+@dataclass(frozen=True)
 class _Either:
     """What each arm of an OR binds."""
 
@@ -118,7 +132,7 @@ class _Either:
         return frozenset.intersection(*(_solved(arm, bound) for arm in self.arms))
 
 
-_Fact = _Given | _Tie | _Either
+_Fact = _Given | _Tie | _Same | _Either
 
 
 def _solved(facts: Iterable[_Fact], bound: Some = NONE) -> Some:
@@ -138,6 +152,9 @@ class _Level:
     around: frozenset[FromClause]
     nearest: frozenset[FromClause]
     exempt: bool
+    filters: tuple[
+        list[tuple[str, Refs]], ...
+    ] = ()  # what the WHERE of each, the nearest one last, sets equal to parameters
 
 
 _Arms = list[tuple[Any, _Level]]  # SELECTs, each with the level inside it
@@ -182,7 +199,7 @@ class _Reading:
         state: Any = select._compile_state_factory(select, None)
         froms = state._get_display_froms(level.around, level.nearest)
         inside, here = self._froms(froms, level, level.around)
-        self._conditions(select._where_criteria, here, inside)
+        self._where(select._where_criteria, here, inside)
         others = (*select._raw_columns, *select._having_criteria, *select._order_by_clauses, *select._group_by_clauses)
         self._inner(others, inside)
         return inside
@@ -193,7 +210,7 @@ class _Reading:
         parts = (*change._where_criteria, *(value for value in values.values() if hasattr(value, "_from_objects")))
         froms = dict.fromkeys((change.table, *(source for part in parts for source in part._from_objects)))
         inside, here = self._froms(list(froms), level, frozenset())
-        self._conditions(change._where_criteria, here, inside)
+        self._where(change._where_criteria, here, inside)
         self._inner((*values.values(), *change._returning), inside)
         table = _table_of(change.table)
         moves = table is not None and TABLES.kind(table, "organisation_id") is not None
@@ -204,7 +221,7 @@ class _Reading:
 
     def _froms(self, froms: list[Any], level: _Level, around: frozenset[FromClause]) -> tuple[_Level, Some]:
         own = frozenset(one for source in froms for one in source._from_objects)
-        inside = _Level(dict(level.names), around | own, own, level.exempt)
+        inside = _Level(dict(level.names), around | own, own, level.exempt, (*level.filters, []))
         return inside, NONE.union(*(self._source(source, inside) for source in froms))
 
     def _source(self, source: Any, level: _Level) -> Some:
@@ -225,13 +242,23 @@ class _Reading:
             self._arms[id(source)] = []  # a recursive one meets itself
             beside = isinstance(source, Lateral)
             around = level.around if beside else level.around - level.nearest
-            within = _Level(level.names, around, level.nearest if beside else frozenset(), level.exempt)
+            nearest = level.nearest if beside else frozenset[FromClause]()
+            within = replace(level, around=around, nearest=nearest, filters=())
             self._arms[id(source)] = self.statement(source.element, within)
         elif isinstance(source, TextClause | TextualSelect):
             self.statement(source, level)
         return NONE
 
     # ---- conditions
+
+    def _where(self, conditions: Iterable[Any], may: Some, level: _Level) -> None:
+        level.filters[-1].extend(
+            (right.key, self._refs(left, level))
+            for one in conditions
+            for left, right in _equal_sides(one)
+            if isinstance(right, BindParameter) and not right.expanding and not right.unique
+        )
+        self._conditions(conditions, may, level)
 
     def _conditions(self, conditions: Iterable[Any], may: Some, level: _Level) -> None:
         for condition in conditions:
@@ -243,8 +270,19 @@ class _Reading:
         for part in parts:
             if isinstance(part, Select | CompoundSelect | TextClause | TextualSelect):
                 self._arms[id(part)] = self.statement(part, level)
-            elif hasattr(part, "get_children") and not isinstance(part, ColumnClause | FromClause):
+            elif isinstance(part, ColumnClause):
+                if part.is_literal and part.name != "*" and not part.name.isdigit() and not level.exempt:
+                    self.faults.append(f"it holds SQL as text, which cannot be read: {part.name}")
+            elif hasattr(part, "get_children") and not isinstance(part, FromClause):
                 self._inner(part.get_children(), level)
+                self.facts += self._within_in(part, level)
+
+    def _within_in(self, part: Any, level: _Level) -> list[_Fact]:
+        """Of the rows in `x IN (SELECT y …)` only those count whose y is x: that binds them, as in an EXISTS."""
+        if not isinstance(part, BinaryExpression) or part.operator not in (operators.in_op, operators.not_in_op):
+            return []
+        found = [self._refs_in([arm], 0) for arm in self._arms_of(part.right) if arm[0]._limit_clause is None]
+        return [_Tie((self._refs(part.left, level), refs), frozenset(one.of for one in refs)) for refs in found]
 
     def _facts(self, condition: Any, may: Some, level: _Level) -> list[_Fact]:
         condition = _bare(condition)
@@ -268,8 +306,10 @@ class _Reading:
         refs = self._refs(left, level)
         if not isinstance(right, BindParameter):
             return [_Tie((refs, self._refs(right, level)), may)]
-        if len(refs) != 1 or right.expanding or not TABLES.anchors(refs[0].of.table, refs[0].column):
+        if len(refs) != 1 or right.expanding:
             return []
+        if not TABLES.anchors(refs[0].of.table, refs[0].column):
+            return [] if right.unique else [_Same(refs, right.key, may, level.filters)]
         if refs[0].kind == "organisations" and not self._is_organisation(right):
             return []
         return [_Given(may & {refs[0].of})]
@@ -306,10 +346,29 @@ class _Reading:
 
 
 def _bare(value: Any) -> Any:
-    """Without brackets, labels and casts of the type alone."""
-    while isinstance(value, Grouping | Label | TypeCoerce | ScalarSelect | SelectStatementGrouping):
-        value = value.clause if isinstance(value, TypeCoerce) else value.element
-    return value
+    """Without brackets, labels, casts of the type alone, and a plus that keeps an index from being used."""
+    while True:
+        if isinstance(value, TypeCoerce):
+            value = value.clause
+        elif isinstance(value, Grouping | Label | ScalarSelect | SelectStatementGrouping) or _is_plus(value):
+            value = value.element
+        else:
+            return value
+
+
+def _is_plus(value: Any) -> bool:
+    return isinstance(value, UnaryExpression) and getattr(value.operator, "opstring", "") == "+"
+
+
+def _equal_sides(condition: Any) -> Iterator[tuple[Any, Any]]:
+    """The equalities that hold whenever the condition does, a parameter on the right."""
+    condition = _bare(condition)
+    if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
+        for part in condition.clauses:
+            yield from _equal_sides(part)
+    elif isinstance(condition, BinaryExpression) and condition.operator is operators.eq:
+        left, right = _bare(condition.left), _bare(condition.right)
+        yield (right, left) if isinstance(left, BindParameter) else (left, right)
 
 
 def _table_of(source: Any) -> Table | None:

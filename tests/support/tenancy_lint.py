@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -65,13 +66,27 @@ def _within(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def module_faults(module: ModuleType) -> list[str]:
+    """What is wrong with the module's statements; those are left aside which others are made of and nobody runs."""
+    asked, mentioned = _uses(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")))
     found = []
     for name, statement in statements_in(module).items():
+        given = name.partition("[")[0]
+        if given in mentioned - asked:
+            continue
         try:
             tenancy.check(statement, f"{module.__name__}.{name}")
         except tenancy.UnscopedError as error:
             found.append(str(error))
     return found
+
+
+def _uses(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Names that async functions mention, and those that anything else does."""
+    within = [one for one in ast.walk(tree) if isinstance(one, ast.AsyncFunctionDef)]
+    asked = [one for function in within for one in ast.walk(function) if isinstance(one, ast.Name)]
+    inside = set(map(id, asked))
+    loads = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)]
+    return {one.id for one in asked}, {one.id for one in loads if id(one) not in inside}
 
 
 # ---- what makes statements elsewhere ---------------------------------------------------------------------------------
@@ -99,8 +114,6 @@ def _hidden(tree: ast.AST, speaks_to_drivers: bool) -> Iterator[tuple[int, str]]
             modules = {node.module} if isinstance(node, ast.ImportFrom) else {one.name for one in node.names}
             if {(one or "").partition(".")[0] for one in modules} & DRIVERS:
                 yield node.lineno, "only store.sqlite and store.postgres speak to a driver"
-        if isinstance(node, ast.Call) and _name(node.func) == "literal_column" and not _is_number(node):
-            yield node.lineno, "literal_column(…) takes a number here: other SQL cannot be read"
 
 
 def _without_scope(tree: ast.Module, module: ModuleType) -> Iterator[tuple[int, str]]:
@@ -141,14 +154,6 @@ def _takes_scope(function: ast.FunctionDef | ast.AsyncFunctionDef, module: Modul
     return False
 
 
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-
-
-def _is_number(call: ast.Call) -> bool:
-    return bool(call.args) and isinstance(call.args[0], ast.Constant) and str(call.args[0].value).isdigit()
-
-
 # ---- statements that functions make, when they are compiled ------------------------------------------------------------
 
 
@@ -158,6 +163,11 @@ class Guard:
     def __init__(self) -> None:
         self.found: list[str] = []  # kept, for who swallows exceptions
         self._seen: set[Any] = set()
+
+    def taken(self) -> list[str]:
+        """What was found since the last time."""
+        found, self.found = self.found, []
+        return found
 
     def install(self) -> None:
         compiled, texts, upsert = Prepared.__init__, Statements.text, Statements.upsert
@@ -191,6 +201,14 @@ class Guard:
             self.found.append(str(error))
             raise
         self._seen.add(key)
+
+
+@cache
+def installed() -> Guard:
+    """The guard of this process, at work from the first call on."""
+    guard = Guard()
+    guard.install()
+    return guard
 
 
 def check_keys(table: Table, keys: tuple[str, ...], where: str) -> None:

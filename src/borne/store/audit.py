@@ -8,6 +8,7 @@ from sqlalchemy import Text, bindparam, func, or_, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import audit_head, audit_log
+from borne.store.tenancy import across
 
 COLUMNS = (
     "seq", "at_ms", "organisation_id", "actor_id", "action", "object_kind", "object_id", "person_id", "commitment", "hash",
@@ -24,21 +25,33 @@ _next = (
 )
 _head = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)
 _set_head = update(audit_head).where(audit_head.c.id == 1).values(hash=bindparam("new_hash"))
-_from = (
-    select(audit_log).where(audit_log.c.seq > bindparam("after_seq")).order_by(audit_log.c.seq).limit(bindparam("most"))
+_from = across(
+    select(audit_log)
+    .where(audit_log.c.seq > bindparam("after_seq"))
+    .order_by(audit_log.c.seq)
+    .limit(bindparam("most")),
+    "the chain is one for the whole installation",
 )
-_erase = (
+_erase = across(
     update(audit_log)
     .where(or_(audit_log.c.actor_id == bindparam("of_person_id"), audit_log.c.person_id == bindparam("of_person_id")))
-    .values(details=None, salt=None)
+    .values(details=None, salt=None),
+    "a person's name goes from every organisation's log",
 )
-_hash_of = select(audit_log.c.hash).where(audit_log.c.seq == bindparam("seq"))
-_erase_rows = (
-    update(audit_log).where(audit_log.c.seq.in_(bindparam("rows", expanding=True))).values(details=None, salt=None)
+_hash_of = across(
+    select(audit_log.c.hash).where(audit_log.c.seq == bindparam("seq")), "the chain is one for the whole installation"
 )
-_mentions = select(audit_log.c.seq).where(
-    audit_log.c.seq > bindparam("after_seq"),
-    func.replace(audit_log.c.details, bindparam("text", type_=Text), "") != audit_log.c.details,  # on both databases
+_erase_rows = across(
+    update(audit_log).where(audit_log.c.seq.in_(bindparam("rows", expanding=True))).values(details=None, salt=None),
+    "a person's name goes from every organisation's log",
+)
+_mentions = across(
+    select(audit_log.c.seq).where(
+        audit_log.c.seq > bindparam("after_seq"),
+        func.replace(audit_log.c.details, bindparam("text", type_=Text), "")
+        != audit_log.c.details,  # on both databases
+    ),
+    "a person's name goes from every organisation's log",
 )
 
 

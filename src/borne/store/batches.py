@@ -8,23 +8,32 @@ from sqlalchemy import bindparam, func, select, update
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import batches, chargers, restarts
+from borne.store.tenancy import across
 
-_load = select(batches.c.id, batches.c.organisation_id, batches.c.version, batches.c.state).where(
-    batches.c.id == bindparam("batch_id")
+_load = across(
+    select(batches.c.id, batches.c.organisation_id, batches.c.version, batches.c.state).where(
+        batches.c.id == bindparam("batch_id")
+    ),
+    "a job steps the batch that it names",
 )
-_save = (
+_save = across(
     update(batches)
     .where(batches.c.id == bindparam("batch_id"), batches.c.version == bindparam("old_version"))
-    .values(version=bindparam("old_version") + 1, state=bindparam("state"), phase=bindparam("phase"))
+    .values(version=bindparam("old_version") + 1, state=bindparam("state"), phase=bindparam("phase")),
+    "a job steps the batch that it names",
 )
 _by_key = select(batches.c.id).where(
     batches.c.organisation_id == bindparam("organisation_id"), batches.c.idempotency_key == bindparam("key")
 )
-_left_out = update(batches).where(batches.c.id == bindparam("batch_id")).values(left_out=bindparam("left_out"))
-_queued = (
+_left_out = across(
+    update(batches).where(batches.c.id == bindparam("batch_id")).values(left_out=bindparam("left_out")),
+    "a job fills the batch that it names",
+)
+_queued = across(
     select(restarts.c.location_id, func.count())
     .where(restarts.c.batch_id == bindparam("batch_id"), restarts.c.phase == "queued")
-    .group_by(restarts.c.location_id)
+    .group_by(restarts.c.location_id),
+    "a job steps the batch that it names",
 )
 _existing = select(chargers.c.id, chargers.c.name).where(
     chargers.c.id.in_(bindparam("ids", expanding=True)), chargers.c.organisation_id == bindparam("organisation_id")

@@ -16,6 +16,7 @@ from borne.core.models import model_of
 from borne.store.charger_list import search_text
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import assignments, chargers, locations
+from borne.store.tenancy import across
 
 BULK_ROWS = 1000
 LAST_SEEN_SLICE = 500  # rows of one flush: some 5 ms
@@ -25,17 +26,20 @@ _COLUMNS = (
     "organisation_id", "location_id", "name", "serial", "model", "vendor", "model_name", "identity", "secret_hash", "settle_s",
     "ping_s", "created_ms", "changed_ms", "search",
 )  # fmt: skip
-_entry = select(
-    C.id,
-    C.organisation_id,
-    C.location_id,
-    C.identity,
-    C.secret_hash,
-    C.settle_s,
-    C.ping_s,
-    C.disabled,
-    C.model,
-    C.changed_ms,
+_entry = across(
+    select(
+        C.id,
+        C.organisation_id,
+        C.location_id,
+        C.identity,
+        C.secret_hash,
+        C.settle_s,
+        C.ping_s,
+        C.disabled,
+        C.model,
+        C.changed_ms,
+    ),
+    "the gateway must know every charger that may dial in",
 )
 _directory = (
     _entry.where(C.changed_ms >= bindparam("since_ms"), C.id > bindparam("after_id"))
@@ -71,10 +75,11 @@ _place_names = (
     .where(locations.c.id.in_(bindparam("ids", expanding=True)))
     .with_for_update(read=True)  # the name is copied into `search`: not renamed or deleted meanwhile
 )
-_seen = (
+_seen = across(
     update(chargers)
     .where(C.id == bindparam("charger_id"), or_(C.last_seen_ms.is_(None), C.last_seen_ms < bindparam("seen_ms")))
-    .values(last_seen_ms=bindparam("seen_ms"))
+    .values(last_seen_ms=bindparam("seen_ms")),
+    "signs of life of all chargers are written together",
 )
 
 _by_serial = (

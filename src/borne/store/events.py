@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, dead_letters, events
+from borne.store.tenancy import across
 
 EVENT_COLUMNS = ("charger_id", "at_ms", "kind", "details")
 NEWEST = 2**62
@@ -24,8 +25,14 @@ _of_charger = (
     .limit(bindparam("most"))
 )
 _oldest = select(events.c.id).where(events.c.at_ms < bindparam("before_ms")).order_by(events.c.at_ms)
-_prune = delete(events).where(events.c.id.in_(_oldest.limit(bindparam("most"))))
-_letters = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(bindparam("most"))
+_prune = across(
+    delete(events).where(events.c.id.in_(_oldest.limit(bindparam("most")))),
+    "retention is the same for every organisation",
+)
+_letters = across(
+    select(dead_letters).order_by(dead_letters.c.id.desc()).limit(bindparam("most")),
+    "what could not be applied is for who operates the installation",
+)
 
 
 async def add_many(tx: Transaction, rows: Sequence[tuple[int, int, str, str]]) -> None:

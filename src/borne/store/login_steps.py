@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import login_steps
+from borne.store.tenancy import across
 
 _usable = (
     login_steps.c.token_hash == bindparam("token_hash"),
@@ -17,7 +18,9 @@ _usable = (
 )
 _find = select(login_steps.c.person_id, login_steps.c.payload, login_steps.c.expires_ms).where(*_usable)
 _take = delete(login_steps).where(*_usable)
-_end_expired = delete(login_steps).where(login_steps.c.expires_ms <= bindparam("now_ms"))
+_end_expired = across(
+    delete(login_steps).where(login_steps.c.expires_ms <= bindparam("now_ms")), "a sweep of what is over, of everybody"
+)
 _end_of = delete(login_steps).where(login_steps.c.person_id == bindparam("person_id"))
 _insert = insert(login_steps).values(
     token_hash=bindparam("token_hash"),

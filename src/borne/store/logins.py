@@ -19,6 +19,7 @@ from borne.store.schema import (
     people,
 )
 from borne.store.second_factor import has_any
+from borne.store.tenancy import across
 
 _by_token = select(
     logins.c.person_id,
@@ -39,7 +40,7 @@ _by_token = select(
     people.c.disabled == 0,
 )
 
-_memberships = (
+_memberships = across(
     select(
         memberships.c.organisation_id,
         memberships.c.role,
@@ -53,7 +54,8 @@ _memberships = (
         or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
         organisations.c.id == memberships.c.organisation_id,
     )
-    .order_by(organisations.c.name, organisations.c.id)
+    .order_by(organisations.c.name, organisations.c.id),
+    "a person's own, in all their organisations",
 )
 
 _locations = select(membership_locations.c.location_id).where(
@@ -81,7 +83,7 @@ _assignments = (
     )
 )
 
-_consents = (
+_consents = across(
     select(
         consents.c.organisation_id,
         consents.c.until_ms,
@@ -95,7 +97,8 @@ _consents = (
         consents.c.ended_ms.is_(None),
         organisations.c.id == consents.c.organisation_id,
     )
-    .order_by(organisations.c.name, organisations.c.id)
+    .order_by(organisations.c.name, organisations.c.id),
+    "what organisations let this operator see",
 )
 
 _insert = insert(logins).values(
@@ -125,7 +128,9 @@ _end_one_of = delete(logins).where(
 _end_others = delete(logins).where(
     logins.c.person_id == bindparam("person_id"), logins.c.token_hash != bindparam("token_hash")
 )
-_end_expired = delete(logins).where(logins.c.expires_ms <= bindparam("now_ms"))
+_end_expired = across(
+    delete(logins).where(logins.c.expires_ms <= bindparam("now_ms")), "a sweep of what is over, of everybody"
+)
 
 _of_person = (
     select(logins.c.token_hash, logins.c.created_ms, logins.c.seen_ms, logins.c.address, logins.c.agent)
@@ -144,15 +149,18 @@ _reset_usable = and_(
 )
 _reset_person = select(password_resets.c.person_id).where(_reset_usable)
 _use_reset = update(password_resets).where(_reset_usable).values(used_ms=bindparam("now_ms"))
-_drop_resets = delete(password_resets).where(
-    or_(
-        password_resets.c.expires_ms <= bindparam("now_ms"),
-        password_resets.c.person_id == bindparam("person_id"),
-    )
+_drop_resets = across(
+    delete(password_resets).where(
+        or_(
+            password_resets.c.expires_ms <= bindparam("now_ms"),
+            password_resets.c.person_id == bindparam("person_id"),
+        )
+    ),
+    "a sweep of what is over, of everybody",
 )
 
 _ended = select(logins.c.token_hash).where(logins.c.expires_ms < bindparam("before_ms")).limit(bindparam("most"))
-_prune = delete(logins).where(logins.c.token_hash.in_(_ended))
+_prune = across(delete(logins).where(logins.c.token_hash.in_(_ended)), "a sweep of what is over, of everybody")
 
 
 async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:

@@ -23,10 +23,11 @@ from borne.store.schema import (
     people,
     settings,
 )
+from borne.store.tenancy import across
 
 INSTALLED = "installed"  # the row of `settings` that only one setup can make
 
-_any = select(people.c.id).limit(1)
+_any = across(select(people.c.id).limit(1), "whether the installation is new")
 _by_email = select(
     people.c.id, people.c.name, people.c.email, people.c.password_hash, people.c.language, people.c.disabled
 ).where(people.c.email == bindparam("email"))
@@ -45,10 +46,11 @@ _no_locations = delete(membership_locations).where(
     membership_locations.c.organisation_id == bindparam("organisation_id"),
 )
 
-_set_search = (
+_set_search = across(
     update(memberships)
     .where(memberships.c.person_id == bindparam("of_person_id"))
-    .values(search=bindparam("new_search"))
+    .values(search=bindparam("new_search")),
+    "a person's name is found in all their organisations",
 )
 _mine = (
     memberships.c.organisation_id == bindparam("of_organisation_id"),

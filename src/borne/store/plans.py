@@ -21,6 +21,7 @@ from borne.store.schema import (
     plan_days,
     restarts,
 )
+from borne.store.tenancy import across
 
 DAY_COLUMNS = ("plan", "chargers", "price_cents", "late")
 OPEN_BATCHES = ("filling", "running", "paused")
@@ -34,11 +35,12 @@ _organisation = select(
     organisations.c.created_ms,
 ).where(organisations.c.id == bindparam("organisation_id"))
 _locked = _organisation.with_for_update()
-_after = (
+_after = across(
     select(organisations.c.id)
     .where(organisations.c.id > bindparam("after_id"))
     .order_by(organisations.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most")),
+    "the daily work goes through all organisations, one by one",
 )
 _set_plan = (
     update(organisations)

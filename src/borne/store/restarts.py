@@ -8,12 +8,19 @@ from sqlalchemy import bindparam, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import membership_locations, restarts
+from borne.store.tenancy import across
 
 _by_key = select(restarts.c.id).where(
     restarts.c.organisation_id == bindparam("organisation_id"), restarts.c.idempotency_key == bindparam("key")
 )
-_requester = select(restarts.c.person_id, restarts.c.organisation_id).where(restarts.c.id == bindparam("restart_id"))
-_batch = select(restarts.c.batch_id).where(restarts.c.id == bindparam("restart_id"))
+_requester = across(
+    select(restarts.c.person_id, restarts.c.organisation_id).where(restarts.c.id == bindparam("restart_id")),
+    "the engine takes up a restart of the charger whose turn it is",
+)
+_batch = across(
+    select(restarts.c.batch_id).where(restarts.c.id == bindparam("restart_id")),
+    "the engine takes up a restart of the charger whose turn it is",
+)
 _administers = select(membership_locations.c.location_id).where(
     membership_locations.c.person_id == bindparam("person_id"),
     membership_locations.c.organisation_id == bindparam("organisation_id"),
@@ -22,7 +29,7 @@ _administers = select(membership_locations.c.location_id).where(
 _owners = select(restarts.c.id, restarts.c.organisation_id, restarts.c.location_id, restarts.c.charger_id).where(
     restarts.c.id.in_(bindparam("ids", expanding=True))
 )
-_queued = (
+_queued = across(
     select(restarts.c.id, restarts.c.charger_id)
     .where(
         restarts.c.batch_id == bindparam("batch_id"),
@@ -30,13 +37,15 @@ _queued = (
         restarts.c.phase == "queued",
     )
     .order_by(restarts.c.id)
-    .limit(bindparam("count"))
+    .limit(bindparam("count")),
+    "a job steps the batch that it names",
 )
-_all_queued = (
+_all_queued = across(
     select(restarts.c.id, restarts.c.charger_id)
     .where(restarts.c.batch_id == bindparam("batch_id"), restarts.c.phase == "queued")
     .order_by(restarts.c.id)
-    .limit(bindparam("count"))
+    .limit(bindparam("count")),
+    "a job steps the batch that it names",
 )
 
 

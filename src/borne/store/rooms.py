@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, func, or_, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, memberships, organisations, people, restarts, sessions
+from borne.store.tenancy import across
 
 CHARGER_KEYS = ("id", "version")
 CHARGER_COLUMNS = ("version", "state", "online", "epoch", "protocol", "firmware")
@@ -21,24 +22,27 @@ RESTART_COLUMNS = (
     "wake_at_ms",
 )  # fmt: skip
 
-_chargers = select(
-    chargers.c.id,
-    chargers.c.organisation_id,
-    chargers.c.location_id,
-    chargers.c.model,
-    chargers.c.disabled,
-    chargers.c.version,
-    chargers.c.state,
-    chargers.c.status,
-    chargers.c.attention,
-    chargers.c.last_seen_ms,
-    chargers.c.restart_id,
-    chargers.c.restart_phase,
-    chargers.c.restart_verdict,
-    chargers.c.restart_ended_ms,
-).where(chargers.c.id.in_(bindparam("ids", expanding=True)))
+_chargers = across(
+    select(
+        chargers.c.id,
+        chargers.c.organisation_id,
+        chargers.c.location_id,
+        chargers.c.model,
+        chargers.c.disabled,
+        chargers.c.version,
+        chargers.c.state,
+        chargers.c.status,
+        chargers.c.attention,
+        chargers.c.last_seen_ms,
+        chargers.c.restart_id,
+        chargers.c.restart_phase,
+        chargers.c.restart_verdict,
+        chargers.c.restart_ended_ms,
+    ).where(chargers.c.id.in_(bindparam("ids", expanding=True))),
+    "the engine loads the chargers whose turn it is",
+)
 
-_restarts = (
+_restarts = across(
     select(
         restarts.c.id,
         restarts.c.charger_id,
@@ -48,40 +52,48 @@ _restarts = (
         restarts.c.location_id,
     )
     .where(restarts.c.charger_id.in_(bindparam("ids", expanding=True)), restarts.c.watches == 1)
-    .order_by(restarts.c.id)
+    .order_by(restarts.c.id),
+    "the engine loads the chargers whose turn it is",
 )
 
-_open_sessions = (
+_open_sessions = across(
     select(sessions.c.charger_id, func.count())
     .where(sessions.c.charger_id.in_(bindparam("ids", expanding=True)), sessions.c.ended_ms.is_(None))
-    .group_by(sessions.c.charger_id)
+    .group_by(sessions.c.charger_id),
+    "the engine loads the chargers whose turn it is",
 )
 
 _open_sessions_of = select(func.count()).where(
     sessions.c.charger_id == bindparam("charger_id"), sessions.c.ended_ms.is_(None)
 )
 
-_due = (
+_due = across(
     select(restarts.c.charger_id)
     .where(restarts.c.wake_at_ms <= bindparam("now_ms"))
     .order_by(restarts.c.wake_at_ms)
-    .limit(500)
+    .limit(500),
+    "deadlines of all chargers are struck by one clock",
 )
-_updating = select(chargers.c.id).where(chargers.c.status == "updating").limit(500)
-_unsettled = (
+_updating = across(
+    select(chargers.c.id).where(chargers.c.status == "updating").limit(500),
+    "the clock looks after all chargers that update",
+)
+_unsettled = across(
     select(chargers.c.id)
     .outerjoin(restarts, (restarts.c.charger_id == chargers.c.id) & (restarts.c.watches == 1))
     .where(chargers.c.id > bindparam("after_id"), or_(chargers.c.online == 1, restarts.c.is_open == 1))
     .distinct()
     .order_by(chargers.c.id)
-    .limit(500)
+    .limit(500),
+    "the absence of the server concerned all chargers",
 )
-_watched = (
+_watched = across(
     select(restarts.c.charger_id)
     .where(restarts.c.watches == 1, restarts.c.charger_id > bindparam("after_id"))
     .distinct()
     .order_by(restarts.c.charger_id)
-    .limit(500)
+    .limit(500),
+    "a step of the clock concerns all chargers",
 )
 _durations = (
     select(restarts.c.duration_ms)

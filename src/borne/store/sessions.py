@@ -10,27 +10,31 @@ from sqlalchemy import bindparam, select, update
 from borne.core.session import SessionRow
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import sessions
+from borne.store.tenancy import across
 
 _decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
 
-_row = select(
-    sessions.c.id,
-    sessions.c.evse,
-    sessions.c.connector,
-    sessions.c.transaction,
-    sessions.c.started_ms,
-    sessions.c.tag,
-    sessions.c.ended_ms,
-    sessions.c.device_ended_ms,
-    sessions.c.meter_stop_wh,
-    sessions.c.end_reason,
-    sessions.c.conflicts,
-).where(sessions.c.charger_id == bindparam("charger_id"))
+_row = across(
+    select(
+        sessions.c.id,
+        sessions.c.evse,
+        sessions.c.connector,
+        sessions.c.transaction,
+        sessions.c.started_ms,
+        sessions.c.tag,
+        sessions.c.ended_ms,
+        sessions.c.device_ended_ms,
+        sessions.c.meter_stop_wh,
+        sessions.c.end_reason,
+        sessions.c.conflicts,
+    ).where(sessions.c.charger_id == bindparam("charger_id")),
+    "the engine follows the sessions of the charger whose turn it is",
+)
 _by_key = _row.where(sessions.c.start_key == bindparam("start_key"))
 # A 2.x charger may use a transaction id again after years: the newest is meant.
 _by_transaction = _row.where(sessions.c.transaction == bindparam("transaction")).order_by(sessions.c.id.desc()).limit(1)
 _open = _row.where(sessions.c.ended_ms.is_(None)).order_by(sessions.c.id)
-_save = (
+_save = across(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
     .values(
@@ -39,12 +43,14 @@ _save = (
         meter_stop_wh=bindparam("new_meter_stop_wh"),
         end_reason=bindparam("new_end_reason"),
         conflicts=bindparam("new_conflicts"),
-    )
+    ),
+    "the engine follows the sessions of the charger whose turn it is",
 )
-_set_tag = (
+_set_tag = across(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
-    .values(tag=bindparam("new_tag"), person_id=bindparam("new_person_id"))
+    .values(tag=bindparam("new_tag"), person_id=bindparam("new_person_id")),
+    "the engine follows the sessions of the charger whose turn it is",
 )
 
 
