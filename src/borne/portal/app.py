@@ -34,6 +34,7 @@ from borne.portal import (
     locations,
     login,
     looking_in,
+    organisation,
     outbox,
     passkeys,
     plan,
@@ -53,7 +54,7 @@ from borne.portal.services import Services
 MODULES: tuple[Any, ...] = (
     login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
     attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
-    locations,
+    locations, organisation,
     audit,
     installation, looking_in, help_super_admins, consents,
     plan,

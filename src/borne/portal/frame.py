@@ -47,18 +47,23 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An entry of the menu. It shows only where its page exists and to whom `may` names."""
+    """An entry of the menu. It shows only where its page exists and to whom `may` names.
+
+    `far`: on a phone it is in the sheet behind the person's name, not in the bar.
+    """
 
     path: str
     label: str
     icon: str
     may: May
+    far: bool = False
 
 
 MENU = (
     Entry("/chargers", N_("Chargers"), "ev-charger", "member"),
     Entry("/restarts", N_("Restarts"), "history", "member"),
     Entry("/locations", N_("Locations"), "map-pin", "see_locations"),
+    Entry("/organisation", N_("Organisation"), "settings-2", "see_locations", far=True),
 )
 INSTALLATION_MENU = (
     Entry("/installation/organisations", N_("Organisations"), "building-2", "installation"),

@@ -108,9 +108,11 @@ def _by_location(counts: Counts) -> dict[int, dict[str, int]]:
 
 def _line(page: Page, row: Row, counts: dict[str, int]) -> Line:
     states = [State(status_look(one, page.language), counts[one], one) for one in SHOWN if counts.get(one)]
-    total = sum(counts.values())
-    if others := total - sum(one.count for one in states):
-        states.append(State(Look(page._("Other"), "gone hollow"), others))
+    total, others = sum(counts.values()), {one: count for one, count in counts.items() if one not in SHOWN and count}
+    if len(others) > 1:
+        states.append(State(Look(page._("Other"), "gone hollow"), sum(others.values())))
+    else:
+        states += [State(status_look(one, page.language), count, one) for one, count in others.items()]
     return Line(
         row,
         total,

@@ -7,9 +7,15 @@ from sqlalchemy import bindparam, false, func, select, update
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import locations, organisations
+from borne.store.tenancy import across
 
-_first = select(organisations).order_by(organisations.c.id).limit(1)
-_named = select(organisations).where(organisations.c.name == bindparam("name")).order_by(organisations.c.id).limit(1)
+_first = across(
+    select(organisations).order_by(organisations.c.id).limit(1), "the shell of the installation names an organisation"
+)
+_named = across(
+    select(organisations).where(organisations.c.name == bindparam("name")).order_by(organisations.c.id).limit(1),
+    "the shell of the installation names an organisation",
+)
 _locations = (
     select(locations)
     .where(locations.c.organisation_id == bindparam("organisation_id"))
@@ -21,12 +27,37 @@ _set_unknown_tags = (
     .values(accepts_unknown_tags=bindparam("accepts"))
 )
 
-_time_zone = select(locations.c.time_zone).where(locations.c.id == bindparam("location_id"))
+_by_id = select(organisations).where(organisations.c.id == bindparam("organisation_id"))
+_held = _by_id.with_for_update()
+_describe = (
+    update(organisations)
+    .where(organisations.c.id == bindparam("organisation_id"))
+    .values(name=bindparam("new_name"), requires_second_factor=bindparam("new_requires"))
+)
+_time_zone = select(locations.c.time_zone).where(
+    locations.c.organisation_id == bindparam("organisation_id"), locations.c.id == bindparam("location_id")
+)
 
 
 async def create(tx: Transaction, *, name: str, plan: str, now_ms: int) -> int:
     """Add an organisation and return its id."""
     return await tx.insert(organisations, {"name": name, "plan": plan, "created_ms": now_ms})
+
+
+async def by_id(db: Reader, organisation_id: int) -> Row | None:
+    """All columns of an organisation."""
+    return await db.first(_by_id, {"organisation_id": organisation_id}, fast=True)
+
+
+async def hold(tx: Transaction, organisation_id: int) -> Row | None:
+    """The same, kept from others until the transaction ends."""
+    return await tx.first(_held, {"organisation_id": organisation_id})
+
+
+async def describe(tx: Transaction, organisation_id: int, *, name: str, requires_second_factor: bool) -> None:
+    """Change its name, and whether each of its people needs a second factor."""
+    wanted = {"new_name": name, "new_requires": int(requires_second_factor)}
+    await tx.run(_describe, {"organisation_id": organisation_id, **wanted})
 
 
 async def by_name(db: Reader, name: str) -> Row | None:
@@ -72,9 +103,10 @@ async def accept_unknown_tags(tx: Transaction, organisation_id: int, location_id
     return await tx.run(_set_unknown_tags, wanted) == 1
 
 
-async def time_zone_of(db: Reader, location_id: int) -> str:
+async def time_zone_of(db: Reader, organisation_id: int, location_id: int) -> str:
     """The IANA name of a location's time zone; UTC for a location that is gone."""
-    return await db.value(_time_zone, {"location_id": location_id}, fast=True) or "UTC"
+    wanted = {"organisation_id": organisation_id, "location_id": location_id}
+    return await db.value(_time_zone, wanted, fast=True) or "UTC"
 
 
 async def zone_of_scope(db: Reader, scope: Scope, location_id: int | None) -> str:

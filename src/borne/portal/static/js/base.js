@@ -1,4 +1,5 @@
 // What every page does: toasts, times in the browser's own zone, menus that close, buttons that copy.
+import "./organisations.js";
 import { showToast } from "./toast.js";
 import { refreshTimes } from "./times.js";
 

@@ -1,5 +1,5 @@
 // The list of chargers: what is ticked stays ticked across pages, filters and live changes.
-const KEY = "borne-chosen-chargers";
+const KEY = `borne-chosen-chargers-${document.body.dataset.organisation}`; // nothing of another organisation is chosen here
 const bar = document.getElementById("selection");
 const list = () => document.getElementById("charger-list");
 const boxes = () => [...document.querySelectorAll("table.chargers td.tick input")];
