@@ -90,7 +90,7 @@ async def test_the_comparison_is_made_of_the_plans(shop: Shop) -> None:
     rows = re.findall(r"<tr><th scope=\"row\"><b>(.*?)</b>.*?</tr>", table)
     assert rows == [
         "People",
-        "Locations of the organisation",
+        "Locations",
         *(plan_words.FEATURES[one][0] for one in plan_words.FEATURES),
     ]
     for feature, (title, _) in plan_words.FEATURES.items():

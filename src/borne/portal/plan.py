@@ -125,10 +125,8 @@ def _month_text(page: PageView, month: date) -> str:
 
 
 def _days_text(page: PageView, first: date, last: date) -> str:
-    def text(day: date) -> str:
-        return str(format_date(day, "d MMM", locale=page.formats.locale))
-
-    return text(first) if first == last else f"{text(first)} – {text(last)}"
+    text = str(format_date(last, "d MMM", locale=page.formats.locale))
+    return text if first == last else f"{first.day}–{text}"  # of one month
 
 
 async def _bills(page: PageView, organisation_id: int, today: date) -> tuple[BillView | None, list[BillView]]:

@@ -18,8 +18,8 @@ from borne.store import plans as store
 # feature: (its name, what it means)
 FEATURES: dict[Feature, tuple[str, str]] = {
     "CHARGER_SUBGROUPS": (
-        N_("Locations"),
-        N_("Chargers stand in locations, each with its address, its time zone, and admins of its own."),
+        N_("Admins of locations"),
+        N_("Each location has its address, its time zone, and admins of its own."),
     ),
     "STATISTICS": (N_("Statistics"), N_("Energy, sessions and costs over time.")),
     "RESTART": (
@@ -41,7 +41,7 @@ FEATURES: dict[Feature, tuple[str, str]] = {
     "AUTOMATIC_REPORTING": (N_("Automatic reports"), N_("Reports of each month, by mail.")),
     "BILLING": (N_("Rates and billing"), N_("Rates for charging, and what each driver owes.")),
 }
-LIMITS: dict[Limited, str] = {"people": N_("People"), "locations": N_("Locations of the organisation")}
+LIMITS: dict[Limited, str] = {"people": N_("People"), "locations": N_("Locations")}
 
 
 def money(formats: Formats, cents: int, currency: str = CURRENCY) -> str:
@@ -94,7 +94,9 @@ def no_room_text(page: PageView, error: NoRoomError) -> str:
     """Why nothing was added: the plan has no room for more."""
     plan = PLANS.get(error.plan)
     name = plan.name if plan else error.plan
-    larger = next((one.name for one in PLANS.values() if (limit(one.id, error.what) or error.most + 1) > error.most), "")
+    larger = next(
+        (one.name for one in PLANS.values() if (limit(one.id, error.what) or error.most + 1) > error.most), ""
+    )
     if error.what == "people":
         said = page.ngettext(
             "The %(plan)s plan has room for %(n)s person, open invitations included.",
