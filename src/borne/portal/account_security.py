@@ -6,12 +6,12 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 
-from borne.engine.audit import About
 from borne.engine.passkeys import relying_party
 from borne.engine.passwords import SHORTEST, is_acceptable
 from borne.engine.second_factor import RECOVERY_CODES, new_recovery_codes, recovery_hash
 from borne.portal import account_mail
 from borne.portal.access import access_of
+from borne.portal.audit_trail import record_of_person
 from borne.portal.confirm import must_be_fresh
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, password_of
@@ -24,11 +24,9 @@ from borne.store.db import Transaction
 
 
 async def changed(tx: Transaction, page: PageView, action: str, what: str, **details: object) -> None:
-    """Write the audit row of a change to one's own account, and mail the person (`what`: an English sentence)."""
-    visitor = page.person
-    about = About(kind="person", id=visitor.person_id, name=visitor.name, person_id=visitor.person_id)
-    await page.audit(tx, action, about, **details)
-    await account_mail.write(tx, page, visitor.person_id, what)
+    """Write the audit rows of a change to one's own account, and mail the person (`what`: an English sentence)."""
+    await record_of_person(page, tx, action, page.person.person_id, **details)
+    await account_mail.write(tx, page, page.person.person_id, what)
 
 
 async def alone(tx: Transaction, page: PageView, *, second_factor: bool) -> Cookie:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
-from borne.core.actor import Actor
-from borne.engine.audit import About
 from borne.engine.rate_limit import network_of
 from borne.engine.second_factor import recovery_hash, step_of
 from borne.portal import account_mail, passkeys, steps
 from borne.portal.access import access_of
+from borne.portal.audit_trail import record_failed_login, record_of_person
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, text_of
 from borne.portal.frame import Page, PageView
@@ -18,7 +17,6 @@ from borne.portal.language import N_
 from borne.portal.login import add_login, limits_of
 from borne.portal.steps import Step
 from borne.store import passkeys as passkey_store
-from borne.store import people
 from borne.store import second_factor as store
 from borne.store.db import Transaction
 
@@ -75,6 +73,7 @@ async def _by_code(page: PageView, step: Step, person_id: int, code: str) -> Res
     secret = page.services.box.open(totp.totp_secret) if totp is not None and totp.totp_secret is not None else None
     time_step = step_of(secret, code, page.services.clock.now_ms()) if secret else None
     if time_step is None:
+        await record_failed_login(page, person_id)
         if tried == WARN_AT:
             await _warn(page, person_id)
         return await _show(page, step, 422, code_error=page._("This is not the code of this moment."))
@@ -90,17 +89,14 @@ async def _by_code(page: PageView, step: Step, person_id: int, code: str) -> Res
 async def _by_recovery_code(page: PageView, step: Step, person_id: int, code: str) -> Response[str]:
     """Recovery codes cannot be guessed: only the address is slowed down, so that nobody is shut out of them."""
     passkeys.refuse_the_hasty(page)
-    services, now_ms = page.services, page.services.clock.now_ms()
+    now_ms = page.services.clock.now_ms()
     cookie = None
-    async with services.db.transaction() as tx:
+    async with page.services.db.transaction() as tx:
         fits = await store.use_code(tx, person_id, recovery_hash(code), now_ms)
         if fits and (cookie := await _pass(tx, page, person_id)) is not None:
             left = await store.codes_left(tx, person_id)
             await account_mail.write(tx, page, person_id, N_("A recovery code was used to log in."))
-            person = await people.by_id(tx, person_id)
-            actor = Actor(person_id, person.name if person else "", page.address)
-            about = About(kind="person", id=person_id, name=actor.name, person_id=person_id)
-            await services.audit.record(tx, actor, "person.recovery_code_used", about, organisation_id=None, left=left)
+            await record_of_person(page, tx, "person.recovery_code_used", person_id, left=left)
     if not fits:
         limits_of(page).address.add(network_of(page.address))
         return await _show(page, step, 422, recovery_error=page._("This is no recovery code of yours, or it was used."))
