@@ -7,11 +7,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-Topic = Literal["charger", "restart", "batch", "restart_due", "directory", "login", "close_link", "job", "location"]
+Topic = Literal[
+    "charger", "restart", "batch", "restart_due", "directory", "login", "close_link", "job", "location", "notices",
+]  # fmt: skip
 
 
 class Hint(msgspec.Struct, frozen=True, gc=False):
-    """`id` is that of the noun named by `topic`. Organisation and location let a page's stream drop what is not its own."""
+    """`id` is that of the noun named by `topic` (of notices: of the person). Organisation and location let a page's stream drop what is not its own."""
 
     topic: Topic
     id: int

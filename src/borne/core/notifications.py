@@ -83,10 +83,13 @@ def is_news(before: str, now: str) -> bool:
     return before == "restarting" or trouble_of(before) is not None or trouble_of(now) is not None
 
 
+GONE = ("deleted", "archived", "handed_over", "replaced")  # somebody took the charger away: no news to anybody
+
+
 def is_restart_news(kind: str, details: Details) -> bool:
     """Whether a line of a restart's story is worth a notice: it failed, nobody knows, or what was so was proved after all."""
     if kind == "restart_ended":
-        return details.get("verdict") in ("failed", "unknown") and details.get("reason") != "deleted"
+        return details.get("verdict") in ("failed", "unknown") and details.get("reason") not in GONE
     return kind == "restart_upgraded"
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, bindparam, case, delete, exists, func, or_, s
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
+    batches,
     membership_locations,
     memberships,
     notices,
@@ -63,9 +64,21 @@ _no_rules = delete(notification_rules).where(
     notification_rules.c.organisation_id == _organisation_id, notification_rules.c.person_id == _person_id
 )
 _batch_counts = (
-    select(restarts.c.location_id, restarts.c.verdict, func.count().label("count"))
+    select(restarts.c.location_id, restarts.c.verdict, func.count().label("restarts"))
     .where(restarts.c.batch_id == bindparam("batch_id"), restarts.c.organisation_id == _organisation_id)
     .group_by(restarts.c.location_id, restarts.c.verdict)
+)
+_batch_phase = select(batches.c.phase).where(
+    batches.c.id == bindparam("batch_id"), batches.c.organisation_id == _organisation_id
+)
+_open_of_batch = (
+    select(restarts.c.id)
+    .where(
+        restarts.c.batch_id == bindparam("batch_id"),
+        restarts.c.organisation_id == _organisation_id,
+        restarts.c.is_open == 1,
+    )
+    .limit(1)
 )
 _quiet = select(people.c.time_zone, people.c.quiet_from_minute, people.c.quiet_until_minute).where(
     people.c.id == _person_id
@@ -99,7 +112,9 @@ _due_people = across(
     .limit(bindparam("most")),
     "asks who is to be mailed, in which organisation; each mail then keeps to one",
 )
-_due_of = select(notices).where(*_mine, notices.c.mail_after_ms <= bindparam("until_ms")).order_by(notices.c.id)
+_due_of = (
+    select(notices).where(*_mine, notices.c.mail_after_ms <= bindparam("until_ms")).order_by(notices.c.id).limit(2_000)
+)
 _hold = update(notices).where(*_mine, notices.c.id.in_(bindparam("ids", expanding=True)))
 _hold_until = _hold.values(mail_after_ms=bindparam("new_ms", type_=BigInteger))
 
@@ -187,8 +202,17 @@ async def set_quiet(
 
 
 async def batch_counts(db: Reader, organisation_id: int, batch_id: int) -> list[Row]:
-    """How the restarts of a batch went: location_id, verdict (None: open), count."""
+    """How the restarts of a batch went: location_id, verdict (None: open), restarts."""
     return await db.all(_batch_counts, {"organisation_id": organisation_id, "batch_id": batch_id})
+
+
+async def batch_runs(db: Reader, organisation_id: int, batch_id: int) -> bool:
+    """Whether more will be known of a batch by itself: it runs, or restarts of it are under way. A paused one asks what to do."""
+    wanted = {"organisation_id": organisation_id, "batch_id": batch_id}
+    phase = await db.value(_batch_phase, wanted)
+    if phase in ("filling", "running"):
+        return True
+    return phase in ("stopped", "done") and await db.first(_open_of_batch, wanted) is not None
 
 
 # ---- making and mailing ----------------------------------------------------------------------------------------------

@@ -67,12 +67,17 @@ _in_use = select(func.count()).where(
     chargers.c.status != "never",
     chargers.c.disabled == 0,
 )
-_now_ms = bindparam("now_ms", type_=BigInteger)
-_by_ms = bindparam("by_ms", type_=BigInteger)
+_looked_ms, _now_ms = bindparam("looked_ms", type_=BigInteger), bindparam("now_ms", type_=BigInteger)
 _shift = across(
     update(troubles)
-    .where(troubles.c.ended_ms.is_(None), troubles.c.counts_from_ms <= bindparam("looked_ms"))
-    .values(counts_from_ms=case((troubles.c.ours == 1, _now_ms), else_=troubles.c.counts_from_ms + _by_ms)),
+    .where(troubles.c.ended_ms.is_(None), troubles.c.counts_from_ms <= bindparam("later_ms"))
+    .values(
+        counts_from_ms=case(
+            (troubles.c.ours == 1, bindparam("return_ms", type_=BigInteger)),
+            (troubles.c.counts_from_ms <= _looked_ms, troubles.c.counts_from_ms + (_now_ms - _looked_ms)),
+            else_=_now_ms,
+        )
+    ),
     "Borne's own absence is nobody's fault, in any organisation",
 )
 _names = across(
@@ -160,9 +165,11 @@ async def mark(tx: Transaction, column: str, found: Iterable[Row], at_ms: int) -
         await tx.update_many(troubles, KEYS, (column,), list(rows.values()))
 
 
-async def shift(tx: Transaction, looked_ms: int, now_ms: int) -> None:
-    """Nobody looked from then to now: what stood before stands that much longer, and a loss of our making from now."""
-    await tx.run(_shift, {"looked_ms": looked_ms, "now_ms": now_ms, "by_ms": now_ms - looked_ms})
+async def shift(tx: Transaction, looked_ms: int, now_ms: int, return_ms: int) -> None:
+    """Nobody looked from then to now: what stood before counts that much later, what began meanwhile from now, and a loss of
+    our making from when the charger had time to return."""
+    later_ms = max(looked_ms, now_ms)
+    await tx.run(_shift, {"looked_ms": looked_ms, "now_ms": now_ms, "return_ms": return_ms, "later_ms": later_ms})
 
 
 async def looked_ms(db: Reader) -> int | None:
