@@ -48,6 +48,12 @@ def _id() -> Column[int]:
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
+def _sums() -> tuple[Column[int], ...]:
+    """What is added up of slots; costs in billionths of the location's currency."""
+    names = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown")
+    return tuple(_int(name, default="0") for name in names)
+
+
 # ---- organisations and people ------------------------------------------------------------------------------------
 
 organisations = Table(
@@ -581,7 +587,8 @@ archived_chargers = Table(
     _int("created_ms"),
     _int("archived_ms"),
     _text("person_name"),
-    _text("why"),  # archived, handed_over
+    _text("why"),  # archived, handed_over, deleted
+    _int("epoch", default="0"),  # of its last link: the next one's is larger
     PrimaryKeyConstraint("id"),
     Index(None, "organisation_id", "archived_ms"),
 )
@@ -737,6 +744,20 @@ sessions = Table(
     _int("meter_stop_wh", null=True),
     _text("end_reason", null=True),
     _text("conflicts", default="[]"),  # JSON: later stops with other values
+    # ---- measured (engine.metering writes these, from the readings)
+    _int("dirty", default="1"),  # 1: to be measured anew
+    _text("zone", null=True),  # time zone of its location, of its time
+    _int("begun_ms", null=True),  # by the charger's clock where that can be
+    _int("over_ms", null=True),  # its end, or how far an open one is known
+    _int("energy_wh", null=True),  # None: not known
+    _int("charging_ms", default="0"),
+    _int("peak_w", default="0"),
+    _int("power_w", null=True),  # the last one said
+    _text("suspects", default="[]"),  # JSON: core.metering.Suspect
+    _int("cost_nanos", null=True),  # billionths of the currency; None: some of its energy has no price
+    _text("currency", null=True),
+    _int("vehicle_id", null=True),
+    Index("sessions_dirty", "dirty", "id", sqlite_where=text("dirty = 1"), postgresql_where=text("dirty = 1")),
     Index("sessions_start_uq", "charger_id", "start_key", unique=True),
     Index("sessions_transaction", "charger_id", "transaction"),
     Index(None, "charger_id", "id"),
@@ -780,6 +801,216 @@ readings = Table(
     _text("raw", null=True),
     PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
     sqlite_with_rowid=False,
+)
+
+# What is known of a session's meter: all its samples (core.metering.Sample), so that it can be measured anew.
+session_curves = Table(
+    "session_curves",
+    metadata,
+    _int("session_id"),
+    _int("organisation_id"),
+    _blob("samples"),  # msgpack
+    PrimaryKeyConstraint("session_id"),
+    sqlite_with_rowid=False,
+)
+
+# A session by quarters of an hour. A slot keeps the price that it was given first.
+session_slots = Table(
+    "session_slots",
+    metadata,
+    _int("session_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    _int("energy_wh"),
+    _int("charging_ms"),
+    _int("plugged_ms"),
+    _int("peak_w"),
+    _int("price_micros", null=True),  # a kWh; None: no price was known yet
+    PrimaryKeyConstraint("session_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+# Sums of the slots of all sessions, changed by the same transaction: by location and slot, and what is read for months and years.
+location_slots = Table(
+    "location_slots",
+    metadata,
+    _int("location_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("location_id", "slot_ms"),
+    Index(None, "organisation_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+location_days = Table(
+    "location_days",
+    metadata,
+    _int("location_id"),
+    _int("day"),  # days since 1970-01-01, in the location's zone
+    _int("organisation_id"),
+    *_sums(),
+    _int("peak_wh", default="0"),  # the most energy of one slot: the highest quarter-hour average
+    PrimaryKeyConstraint("location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+charger_days = Table(
+    "charger_days",
+    metadata,
+    _int("charger_id"),
+    _int("location_id"),
+    _int("day"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("charger_id", "location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+person_days = Table(
+    "person_days",
+    metadata,
+    _int("person_id"),
+    _int("location_id"),
+    _int("day"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("person_id", "organisation_id", "location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+location_hours = Table(  # of the week, by month: what the heat map shows
+    "location_hours",
+    metadata,
+    _int("location_id"),
+    _int("month"),  # months since January 1970
+    _int("hour"),  # of the week, from Monday midnight
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("location_id", "month", "hour"),
+    Index(None, "organisation_id", "month"),
+    sqlite_with_rowid=False,
+)
+
+# ---- prices, vehicles, reports -----------------------------------------------------------------------------------
+
+energy_prices = Table(  # what energy costs at a location, from an instant on
+    "energy_prices",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("from_ms"),
+    _text("tariff"),  # JSON: core.tariff.Tariff
+    _int("feed_in_micros", default="0"),
+    _text("currency"),
+    _text("person_name"),
+    _int("created_ms"),
+    Index("energy_prices_from_uq", "location_id", "from_ms", unique=True),
+    Index(None, "organisation_id"),
+)
+
+price_lists = Table(  # day-ahead prices, from a file or an address
+    "price_lists",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _text("currency"),
+    _text("url", null=True),
+    _int("fetched_ms", null=True),
+    _text("error", null=True),
+    _int("created_ms"),
+    Index("price_lists_name_uq", "organisation_id", "name", unique=True),
+)
+
+listed_prices = Table(
+    "listed_prices",
+    metadata,
+    _int("price_list_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    _int("micros"),  # a kWh
+    PrimaryKeyConstraint("price_list_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+vehicles = Table(
+    "vehicles",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id", null=True),
+    _text("name"),
+    _int("battery_wh", null=True),
+    _int("wh_100km", null=True),
+    _text("replaced", default=""),  # the car it replaced
+    _int("replaced_ml_100km", null=True),
+    _text("tag", null=True),  # sessions of this tag are its own
+    _int("created_ms"),
+    _int("archived_ms", null=True),
+    Index(None, "organisation_id", "person_id"),
+)
+
+assumptions = Table(  # figures that savings rest on, each with its date and source
+    "assumptions",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("kind"),  # core.savings.Assumption
+    _int("value"),
+    _text("currency", null=True),
+    _int("from_day"),
+    _text("source"),
+    _text("person_name"),
+    _int("created_ms"),
+    Index(None, "organisation_id", "kind", "from_day"),
+)
+
+report_rules = Table(  # a report that comes by mail each month
+    "report_rules",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),  # who gets it
+    _text("about"),  # organisation, location, person
+    _int("about_id", null=True),
+    _text("format"),  # pdf, csv
+    _int("next_ms"),
+    _int("sent_ms", null=True),
+    _int("created_ms"),
+    Index(None, "organisation_id"),
+    Index(None, "next_ms"),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("page"),
+    _text("name"),
+    _text("query"),
+    _int("created_ms"),
+    Index("saved_views_name_uq", "person_id", "organisation_id", "page", "name", unique=True),
+)
+
+corrections = Table(  # energy that came after its slots were closed
+    "corrections",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("session_id"),
+    _int("at_ms"),
+    _int("slot_ms"),  # the slot it was booked in
+    _int("energy_wh"),
+    _text("why"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "session_id"),
 )
 
 # ---- the house itself --------------------------------------------------------------------------------------------

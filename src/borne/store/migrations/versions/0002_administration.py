@@ -53,6 +53,11 @@ def _id() -> Column[int]:
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
+def _sums() -> tuple[Column[int], ...]:
+    names = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown")
+    return tuple(_int(name, default="0") for name in names)
+
+
 invitations = Table(
     "invitations",
     metadata,
@@ -382,6 +387,7 @@ archived_chargers = Table(
     _int("archived_ms"),
     _text("person_name"),
     _text("why"),
+    _int("epoch", default="0"),
     PrimaryKeyConstraint("id"),
     Index(None, "organisation_id", "archived_ms"),
 )
@@ -435,6 +441,211 @@ charger_imports = Table(
     Index("charger_imports_key_uq", "organisation_id", "key_hash", unique=True),
 )
 
+session_curves = Table(
+    "session_curves",
+    metadata,
+    _int("session_id"),
+    _int("organisation_id"),
+    _blob("samples"),
+    PrimaryKeyConstraint("session_id"),
+    sqlite_with_rowid=False,
+)
+
+session_slots = Table(
+    "session_slots",
+    metadata,
+    _int("session_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    _int("energy_wh"),
+    _int("charging_ms"),
+    _int("plugged_ms"),
+    _int("peak_w"),
+    _int("price_micros", null=True),
+    PrimaryKeyConstraint("session_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+location_slots = Table(
+    "location_slots",
+    metadata,
+    _int("location_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("location_id", "slot_ms"),
+    Index(None, "organisation_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+location_days = Table(
+    "location_days",
+    metadata,
+    _int("location_id"),
+    _int("day"),
+    _int("organisation_id"),
+    *_sums(),
+    _int("peak_wh", default="0"),
+    PrimaryKeyConstraint("location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+charger_days = Table(
+    "charger_days",
+    metadata,
+    _int("charger_id"),
+    _int("location_id"),
+    _int("day"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("charger_id", "location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+person_days = Table(
+    "person_days",
+    metadata,
+    _int("person_id"),
+    _int("location_id"),
+    _int("day"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("person_id", "organisation_id", "location_id", "day"),
+    Index(None, "organisation_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+location_hours = Table(
+    "location_hours",
+    metadata,
+    _int("location_id"),
+    _int("month"),
+    _int("hour"),
+    _int("organisation_id"),
+    *_sums(),
+    PrimaryKeyConstraint("location_id", "month", "hour"),
+    Index(None, "organisation_id", "month"),
+    sqlite_with_rowid=False,
+)
+
+energy_prices = Table(
+    "energy_prices",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("location_id"),
+    _int("from_ms"),
+    _text("tariff"),
+    _int("feed_in_micros", default="0"),
+    _text("currency"),
+    _text("person_name"),
+    _int("created_ms"),
+    Index("energy_prices_from_uq", "location_id", "from_ms", unique=True),
+    Index(None, "organisation_id"),
+)
+
+price_lists = Table(
+    "price_lists",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("name"),
+    _text("currency"),
+    _text("url", null=True),
+    _int("fetched_ms", null=True),
+    _text("error", null=True),
+    _int("created_ms"),
+    Index("price_lists_name_uq", "organisation_id", "name", unique=True),
+)
+
+listed_prices = Table(
+    "listed_prices",
+    metadata,
+    _int("price_list_id"),
+    _int("slot_ms"),
+    _int("organisation_id"),
+    _int("micros"),
+    PrimaryKeyConstraint("price_list_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
+vehicles = Table(
+    "vehicles",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id", null=True),
+    _text("name"),
+    _int("battery_wh", null=True),
+    _int("wh_100km", null=True),
+    _text("replaced", default=""),
+    _int("replaced_ml_100km", null=True),
+    _text("tag", null=True),
+    _int("created_ms"),
+    _int("archived_ms", null=True),
+    Index(None, "organisation_id", "person_id"),
+)
+
+assumptions = Table(
+    "assumptions",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _text("kind"),
+    _int("value"),
+    _text("currency", null=True),
+    _int("from_day"),
+    _text("source"),
+    _text("person_name"),
+    _int("created_ms"),
+    Index(None, "organisation_id", "kind", "from_day"),
+)
+
+report_rules = Table(
+    "report_rules",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("about"),
+    _int("about_id", null=True),
+    _text("format"),
+    _int("next_ms"),
+    _int("sent_ms", null=True),
+    _int("created_ms"),
+    Index(None, "organisation_id"),
+    Index(None, "next_ms"),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("person_id"),
+    _text("page"),
+    _text("name"),
+    _text("query"),
+    _int("created_ms"),
+    Index("saved_views_name_uq", "person_id", "organisation_id", "page", "name", unique=True),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    _id(),
+    _int("organisation_id"),
+    _int("session_id"),
+    _int("at_ms"),
+    _int("slot_ms"),
+    _int("energy_wh"),
+    _text("why"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "session_id"),
+)
+
 for _table in (
     invitations, access_groups, api_tokens, identity_providers, consents, charger_changes, charger_imports,
 ):  # fmt: skip
@@ -466,27 +677,42 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("logins", _int("second_factor", default="0")),
     ("logins", _int("provider_id", null=True)),
     ("sessions", _int("person_id", null=True)),
+    ("sessions", _int("dirty", default="1")),
+    ("sessions", _text("zone", null=True)),
+    ("sessions", _int("begun_ms", null=True)),
+    ("sessions", _int("over_ms", null=True)),
+    ("sessions", _int("energy_wh", null=True)),
+    ("sessions", _int("charging_ms", default="0")),
+    ("sessions", _int("peak_w", default="0")),
+    ("sessions", _int("power_w", null=True)),
+    ("sessions", _text("suspects", default="[]")),
+    ("sessions", _int("cost_nanos", null=True)),
+    ("sessions", _text("currency", null=True)),
+    ("sessions", _int("vehicle_id", null=True)),
     ("mails", _text("headers", default="{}")),
 )
-INDEXES: tuple[tuple[str, str, list[str], bool], ...] = (
+INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
     (
         "memberships_by_name",
         "memberships",
         ["organisation_id", "search", "person_id", "role", "expires_ms", "seen_ms"],
         False,
+        None,
     ),
     (
         "membership_locations_organisation_id_location_id_person_id",
         "membership_locations",
         ["organisation_id", "location_id", "person_id"],
         False,
+        None,
     ),
-    ("tags_person_id", "tags", ["person_id"], False),
-    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False),
-    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False),
-    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False),
-    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False),
-    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False),
+    ("tags_person_id", "tags", ["person_id"], False, None),
+    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
+    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
+    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
+    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
+    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
+    ("sessions_dirty", "sessions", ["dirty", "id"], False, "dirty = 1"),
 )
 
 
@@ -495,5 +721,6 @@ def upgrade() -> None:
     metadata.create_all(op.get_bind(), checkfirst=False)
     for table, column in COLUMNS:
         op.add_column(table, column)
-    for name, table, columns, unique in INDEXES:
-        op.create_index(name, table, columns, unique=unique)
+    for name, table, columns, unique, where in INDEXES:
+        some = text(where) if where else None
+        op.create_index(name, table, columns, unique=unique, sqlite_where=some, postgresql_where=some)

@@ -1,0 +1,333 @@
+"""Metering: what a session's register values and samples say it took, slot by slot. Integer Wh, exact sums, never negative.
+
+A charger's registers reset, count from the session's start in between and for life at its ends, leap, and come late and twice.
+Everything is computed anew from all that is known of the session, so that a repeat changes nothing and late values find their
+place. Slots are 15 minutes of UTC: every zone's hours and days, and every price, are sums of them.
+
+Sources: OCPP 1.6 §3.16, §7.31; 2.0.1 part 2 J02; rows M1 to M9 of what is known to go wrong in the field: a stop below the start,
+registers relative to the session, registers that reset, leaps of a restarted server's or charger's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+SLOT_MS = 900_000
+HOUR_MS = 3_600_000
+
+Suspect = Literal[
+    "stop_below_start",  # the last register value lies below the first, and nothing explains it
+    "register_reset",  # it fell back to the beginning: what it counted since was added
+    "register_fell",  # it fell by something that is no reset
+    "leap",  # it grew by more than the charger can give
+    "outlier",  # one value far off between others that fit: left out
+    "relative_register",  # values in between count from the session's start: moved up
+    "intervals",  # no register: the sum of its interval values
+    "estimated",  # no register: power over time
+    "no_energy_value",
+    "clock",  # the charger's time could not be: the time of receipt counts
+    "no_stop",  # it ended without a stop
+]
+
+# What says that the energy is not to be believed; the others explain how it was found.
+DOUBTFUL: frozenset[Suspect] = frozenset(("stop_below_start", "register_fell", "leap"))
+
+MAX_W = 1_000_000  # no charger gives more; used where its own limit is not known
+SLACK_WH = 1_000  # a register may be late by so much
+CHARGING_W = 100  # below that a car is plugged in, not charging
+AHEAD_MS = 300_000  # a charger's clock may be ahead of ours by this
+OLDEST_MS = 1_577_836_800_000  # 2020-01-01: a clock that was never set says 1970 or 2000
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a charger said at one instant of its clock. Values that it did not give are None.
+
+    `register_wh`: Energy.Active.Import.Register; `interval_wh`: energy of the interval that ends here; `power_w`: the sum of
+    its phases.
+    """
+
+    received_ms: int
+    device_ms: int | None = None
+    register_wh: int | None = None
+    interval_wh: int | None = None
+    power_w: int | None = None
+
+
+class Metering(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a session apart from its samples. `heard_ms`: until when an open one is known to last."""
+
+    started_ms: int
+    device_started_ms: int | None = None
+    meter_start_wh: int | None = None
+    ended_ms: int | None = None
+    device_ended_ms: int | None = None
+    meter_stop_wh: int | None = None
+    heard_ms: int | None = None
+    max_w: int = MAX_W
+    no_stop: bool = False  # it was closed because no stop came
+
+
+class Slot(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A quarter of an hour of a session."""
+
+    slot_ms: int
+    energy_wh: int
+    charging_ms: int
+    plugged_ms: int
+    peak_w: int
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What a session took. `energy_wh` None: not known, `suspects` say why. The slots' energies add up to it exactly."""
+
+    start_ms: int
+    end_ms: int
+    energy_wh: int | None
+    slots: tuple[Slot, ...]
+    suspects: tuple[Suspect, ...]
+
+    @property
+    def charging_ms(self) -> int:
+        return sum(slot.charging_ms for slot in self.slots)
+
+    @property
+    def peak_w(self) -> int:
+        return max((slot.peak_w for slot in self.slots), default=0)
+
+
+class _Step(msgspec.Struct, frozen=True, gc=False):
+    """Energy between two instants."""
+
+    from_ms: int
+    until_ms: int
+    energy_wh: int
+
+
+def measure(session: Metering, samples: Iterable[Sample]) -> Measured:
+    """Compute a session from everything known of it, in any order, with repeats."""
+    suspects: set[Suspect] = set()
+    start_ms, placed = _placed(session, samples, suspects)
+    end_ms = _end_ms(session, start_ms, placed, suspects)
+    placed = [(min(max(at_ms, start_ms), end_ms), sample) for at_ms, sample in placed]
+    steps = _steps(session, start_ms, end_ms, placed, suspects)
+    if session.no_stop:
+        suspects.add("no_stop")
+    if not steps or suspects & DOUBTFUL:
+        energy_wh, steps = None, []
+    else:
+        energy_wh = sum(step.energy_wh for step in steps)
+    slots = _slots(start_ms, end_ms, steps, placed)
+    return Measured(start_ms, end_ms, energy_wh, slots, tuple(sorted(suspects)))
+
+
+# ---- time ----------------------------------------------------------------------------------------------------------------
+
+
+def plausible_ms(device_ms: int | None, received_ms: int) -> int | None:
+    """The charger's time if it can be: not before 2020 and not ahead of its receipt (it may be long before: it was offline)."""
+    if device_ms is None or not OLDEST_MS <= device_ms <= received_ms + AHEAD_MS:
+        return None
+    return min(device_ms, received_ms)
+
+
+def _placed(
+    session: Metering, samples: Iterable[Sample], suspects: set[Suspect]
+) -> tuple[int, list[tuple[int, Sample]]]:
+    """The session's start, and each different sample with its instant, in the order of time."""
+    start_ms = plausible_ms(session.device_started_ms, session.started_ms)
+    if start_ms is None:
+        start_ms = session.started_ms
+        if session.device_started_ms is not None:
+            suspects.add("clock")
+    known: dict[tuple[int | None, ...], tuple[int, Sample]] = {}
+    for sample in samples:
+        at_ms = plausible_ms(sample.device_ms, sample.received_ms)
+        if at_ms is None and sample.device_ms is not None:
+            suspects.add("clock")
+        # A repeat has the same device time and values, and was received later.
+        key = (
+            sample.device_ms if at_ms is not None else sample.received_ms,
+            sample.register_wh,
+            sample.interval_wh,
+            sample.power_w,
+        )
+        if key not in known or sample.received_ms < known[key][1].received_ms:
+            known[key] = (sample.received_ms if at_ms is None else at_ms, sample)
+    placed = sorted(known.values(), key=lambda one: (one[0], one[1].received_ms, one[1]))
+    return start_ms, placed
+
+
+def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample]], suspects: set[Suspect]) -> int:
+    if session.ended_ms is None:
+        last_ms = placed[-1][0] if placed else start_ms
+        return max(start_ms, last_ms, session.heard_ms or 0)
+    end_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
+    if end_ms is None or end_ms < start_ms:
+        if session.device_ended_ms is not None:
+            suspects.add("clock")
+        end_ms = session.ended_ms
+    return max(start_ms, end_ms)
+
+
+# ---- energy --------------------------------------------------------------------------------------------------------------
+
+
+def _steps(
+    session: Metering,
+    start_ms: int,
+    end_ms: int,
+    placed: Sequence[tuple[int, Sample]],
+    suspects: set[Suspect],
+) -> list[_Step]:
+    between = [(at_ms, sample.register_wh) for at_ms, sample in placed if sample.register_wh is not None]
+    points = _points(session, start_ms, end_ms, between, suspects)
+    if len(points) >= 2:
+        return _register_steps(points, session.max_w, is_open=session.ended_ms is None, suspects=suspects)
+    intervals = [(at_ms, sample.interval_wh) for at_ms, sample in placed if sample.interval_wh is not None]
+    if intervals:
+        suspects.add("intervals")
+        return list(_interval_steps(start_ms, intervals))
+    powers = [(at_ms, sample.power_w) for at_ms, sample in placed if sample.power_w is not None]
+    if powers:
+        suspects.add("estimated")
+        return list(_power_steps(powers, end_ms))
+    suspects.add("no_energy_value")
+    return []
+
+
+def _points(
+    session: Metering, start_ms: int, end_ms: int, between: list[tuple[int, int]], suspects: set[Suspect]
+) -> list[tuple[int, int]]:
+    """Register values in the order of time, all on the same footing where they can be brought to it."""
+    first, last = session.meter_start_wh, session.meter_stop_wh
+    if first is not None and _is_relative(first, last, between):
+        suspects.add("relative_register")
+        between = [(at_ms, value + first) for at_ms, value in between]
+    points = [(start_ms, first)] if first is not None else []
+    points += between
+    if session.ended_ms is not None and last is not None:
+        points.append((end_ms, last))
+    return _without_outliers(points, session.max_w, suspects)
+
+
+def _is_relative(first: int, last: int | None, between: list[tuple[int, int]]) -> bool:
+    """Whether the values in between count from the session's start, while the ends count for life."""
+    if not between or first < SLACK_WH or between[0][1] >= first:
+        return False
+    values = [value for _, value in between]
+    grows = all(one <= other for one, other in pairwise(values))
+    if last is not None:
+        return grows and last >= first and values[-1] <= last - first + SLACK_WH
+    return grows and values[0] <= SLACK_WH
+
+
+def _without_outliers(points: list[tuple[int, int]], max_w: int, suspects: set[Suspect]) -> list[tuple[int, int]]:
+    """Leave out a single value that fits neither side, while its neighbours fit each other."""
+    kept: list[tuple[int, int]] = []
+    for index, point in enumerate(points):
+        if kept and index + 1 < len(points):
+            before, after = kept[-1], points[index + 1]
+            fits = _fits(before, point, max_w) and _fits(point, after, max_w)
+            if not fits and _fits(before, after, max_w):
+                suspects.add("outlier")
+                continue
+        kept.append(point)
+    return kept
+
+
+def _fits(before: tuple[int, int], after: tuple[int, int], max_w: int) -> bool:
+    return 0 <= after[1] - before[1] <= _most_wh(after[0] - before[0], max_w)
+
+
+def _most_wh(duration_ms: int, max_w: int) -> int:
+    return duration_ms * max_w // HOUR_MS + SLACK_WH
+
+
+def _register_steps(points: list[tuple[int, int]], max_w: int, *, is_open: bool, suspects: set[Suspect]) -> list[_Step]:
+    """Differences of a register; after a reset it counts from nought."""
+    steps: list[_Step] = []
+    fell_at_end = False
+    for (from_ms, before), (until_ms, after) in pairwise(points):
+        most_wh = _most_wh(until_ms - from_ms, max_w)
+        if after >= before:
+            if after - before > most_wh:
+                suspects.add("leap")
+            steps.append(_Step(from_ms, until_ms, after - before))
+        elif after <= min(most_wh, before // 2):
+            suspects.add("register_reset")
+            steps.append(_Step(from_ms, until_ms, after))
+        else:
+            fell_at_end = True
+    if fell_at_end:
+        is_whole = len(points) == 2 and not is_open
+        suspects.add("stop_below_start" if is_whole else "register_fell")
+    return steps
+
+
+def _interval_steps(start_ms: int, intervals: Iterable[tuple[int, int]]) -> Iterator[_Step]:
+    from_ms = start_ms
+    for until_ms, energy_wh in intervals:
+        yield _Step(from_ms, max(from_ms, until_ms), max(energy_wh, 0))
+        from_ms = max(from_ms, until_ms)
+
+
+def _power_steps(powers: Sequence[tuple[int, int]], end_ms: int) -> Iterator[_Step]:
+    """Power held until the next value; the rest of a Wh is carried on, so that the sum is right to 1 Wh."""
+    carried = 0
+    for (from_ms, power_w), (until_ms, _) in zip(powers, [*powers[1:], (end_ms, 0)], strict=True):
+        carried += max(power_w, 0) * (until_ms - from_ms)
+        energy_wh, carried = divmod(carried, HOUR_MS)
+        yield _Step(from_ms, until_ms, energy_wh)
+
+
+# ---- slots ---------------------------------------------------------------------------------------------------------------
+
+
+def _slots(
+    start_ms: int, end_ms: int, steps: Iterable[_Step], placed: Iterable[tuple[int, Sample]]
+) -> tuple[Slot, ...]:
+    found: dict[int, list[int]] = {}  # slot -> energy_wh, charging_ms, plugged_ms, peak_w
+    for slot_ms, part_ms in _parts(start_ms, end_ms):
+        _of(found, slot_ms)[2] += part_ms
+    for step in steps:
+        _share(found, step)
+    for at_ms, sample in placed:
+        if sample.power_w is not None:
+            slot = _of(found, min(at_ms, max(end_ms - 1, start_ms)) // SLOT_MS * SLOT_MS)
+            slot[3] = max(slot[3], sample.power_w)
+    return tuple(Slot(slot_ms, *values) for slot_ms, values in sorted(found.items()))
+
+
+def _of(found: dict[int, list[int]], slot_ms: int) -> list[int]:
+    return found.setdefault(slot_ms, [0, 0, 0, 0])
+
+
+def _parts(from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
+    """(slot, how much of it) of a stretch of time; an instant has its slot, and no time."""
+    slot_ms = from_ms // SLOT_MS * SLOT_MS
+    if from_ms >= until_ms:
+        yield slot_ms, 0
+        return
+    while slot_ms < until_ms:
+        yield slot_ms, min(until_ms, slot_ms + SLOT_MS) - max(from_ms, slot_ms)
+        slot_ms += SLOT_MS
+
+
+def _share(found: dict[int, list[int]], step: _Step) -> None:
+    """Share a step's energy among its slots evenly over time: whole Wh whose sum is exact."""
+    duration_ms = step.until_ms - step.from_ms
+    power_w = step.energy_wh * HOUR_MS // duration_ms if duration_ms else 0
+    passed_ms = given_wh = 0
+    for slot_ms, part_ms in _parts(step.from_ms, step.until_ms):
+        passed_ms += part_ms
+        until_here_wh = step.energy_wh * passed_ms // duration_ms if duration_ms else step.energy_wh
+        slot = _of(found, slot_ms)
+        slot[0] += until_here_wh - given_wh
+        given_wh = until_here_wh
+        if power_w >= CHARGING_W:
+            slot[1] += part_ms
+            slot[3] = max(slot[3], power_w)
