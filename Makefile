@@ -29,11 +29,12 @@ test: lint ## run all checks and tests, the browser's and the simulation's too (
 test-fast: dev ## run the tests that take no browser and no simulation
 	@$(BIN)/pytest -n $(WORKERS) -m 'not slow' --ignore tests/browser --ignore tests/sim $(ARGS)
 
-lint: dev ## check style, types and the rings' imports
+lint: dev ## check style, types, the rings' imports and that statements keep to one organisation
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "run: make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-logo) || { echo "$$report"; exit 1; }
+	@$(BIN)/python -m tests.support.tenancy_lint
 
 format: dev ## put the code into its form
 	@$(BIN)/ruff check --quiet --fix

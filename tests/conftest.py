@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 
 from tests.sim.coverage import pytest_runtest_logreport, pytest_sessionfinish, pytest_terminal_summary
-from tests.support import chromium, postgres
+from tests.support import chromium, postgres, tenancy_lint
 from tests.support.policy import in_ci, require, unavailable
 
 __all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_terminal_summary"]
@@ -28,6 +28,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _folder(item) == "sim" and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SIM_TIMEOUT_S))
+
+
+# Every statement that Borne makes while tests run keeps to one organisation, or says why not.
+GUARD = tenancy_lint.installed()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """A statement that reached several tenants fails its test, whoever swallowed the exception."""
+    GUARD.taken()
+    yield
+    if found := GUARD.taken():
+        pytest.fail("\n\n".join(found), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,7 +26,7 @@ from borne.portal.language import N_
 from borne.portal.reasons import many_text, reason_texts
 from borne.portal.restart import KEY_BOUND, WHY_BOUND
 from borne.portal.verdicts import verdict_word
-from borne.store import batch_list, charger_list, rooms
+from borne.store import batch_list, charger_list, sessions
 from borne.store.batch_list import BUCKETS, Bucket
 
 MOST_CHARGERS = charger_list.MOST_IDS
@@ -138,8 +138,10 @@ async def _candidates(page: Page, ids: Sequence[int]) -> list[Candidate]:
     found: list[Candidate] = []
     for start in range(0, len(ids), CHUNK_ROWS):
         rows = await charger_list.rows(page.services.db, page.scope, ids[start : start + CHUNK_ROWS])
-        sessions = await rooms.count_open_sessions(page.services.db, [row.id for row in rows])
-        found += [_candidate(page, row, sessions.get(row.id, 0)) for row in rows]
+        open_sessions = await sessions.count_open(
+            page.services.db, page.scope.organisation_id, [row.id for row in rows]
+        )
+        found += [_candidate(page, row, open_sessions.get(row.id, 0)) for row in rows]
     return found
 
 

@@ -201,7 +201,7 @@ async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["charge
     topics: set[str] = {LIST} if LIST in asked else set()
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
-        for row in await restarts.owners(db, asked["restart"]):
+        for row in await restarts.owners(db, scope.organisation_id, asked["restart"]):
             if scope.reaches(
                 organisation_id=row.organisation_id, location_id=row.location_id, charger_id=row.charger_id
             ):

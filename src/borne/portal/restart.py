@@ -23,7 +23,7 @@ from borne.portal.forms import Form, number_of, text_of
 from borne.portal.frame import Page
 from borne.portal.reasons import reason_text, reason_texts
 from borne.portal.restart_story import pending
-from borne.store import charger_list, organisations, restart_list, rooms
+from borne.store import charger_list, organisations, restart_list, rooms, sessions
 
 LAST_SHOWN = 5
 WHY_BOUND = 500
@@ -117,11 +117,11 @@ async def _question(page: Page, charger_id: int) -> tuple[Any, view.Ask]:
     """The charger's row and what the modal says of it. Raises NotFoundException out of reach."""
     db, scope = page.services.db, page.scope
     row = await row_of(page, charger_id)
-    zone = await organisations.time_zone_of(db, row.location_id)
+    zone = await organisations.time_zone_of(db, scope.organisation_id, row.location_id)
     usual = await usual_restart(db, scope.organisation_id, row.model)
-    sessions = await rooms.open_sessions_of(db, charger_id)
+    open_sessions = await sessions.count_open(db, scope.organisation_id, [charger_id])
     now_ms = page.services.clock.now_ms()
-    question = view.ask(scope, row, zone, usual, sessions, page.language, page.formats, now_ms)
+    question = view.ask(scope, row, zone, usual, open_sessions.get(charger_id, 0), page.language, page.formats, now_ms)
     if row.restart_phase in view.WAITING_PHASES and row.restart_id is not None:
         question = await _with_waiting(page, scope, question, row.restart_id)
     return row, question

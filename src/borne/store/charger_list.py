@@ -19,6 +19,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, liter
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
 from borne.store.schema import chargers, locations
+from borne.store.tenancy import beside
 
 Sort = Literal["name", "status", "location", "last_seen", "restart"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -129,6 +130,17 @@ def words_of(query: str) -> tuple[str, ...]:
     return tuple(word[:MAX_WORD] for word in fold(query.replace("\0", "")).split()[:MAX_WORDS])
 
 
+def words_like(search: ColumnElement[str], words: int) -> Iterator[Condition]:
+    """Conditions that a `search` column holds so many words; `word_values` gives their values."""
+    for n in range(words):
+        yield search.like(bindparam(f"word_{n}"), escape="\\")
+
+
+def word_values(words: Sequence[str]) -> dict[str, str]:
+    """The words stand behind the mark: "12" must not find the key of "Quai 2"."""
+    return {f"word_{n}": f"%{NAME_END}%{escaped(word)}%" for n, word in enumerate(words)}
+
+
 # ---- conditions --------------------------------------------------------------------------------------------------
 
 
@@ -178,12 +190,11 @@ def _values(scope: Scope, chosen: Filter) -> dict[str, Any]:
         values["location_ids"] = list(scope.location_ids)
     if scope.charger_ids is not None:
         values["charger_ids"] = list(scope.charger_ids)
-    # The words stand behind the mark: "12" must not find the key of "Quai 2".
-    values |= {f"word_{n}": f"%{NAME_END}%{_escaped(word)}%" for n, word in enumerate(chosen.words)}
-    return values
+    return values | word_values(chosen.words)
 
 
-def _escaped(word: str) -> str:
+def escaped(word: str) -> str:
+    """A word as part of a LIKE pattern (escape: backslash)."""
     return re.sub(r"([\\%_])", r"\\\1", word)
 
 
@@ -199,8 +210,7 @@ def _conditions(shape: _Shape) -> Iterator[Condition]:
         yield C.location_id.in_(bindparam("location_ids", expanding=True))
     if shape.chargers:
         yield C.id.in_(bindparam("charger_ids", expanding=True))
-    for n in range(shape.words):
-        yield C.search.like(bindparam(f"word_{n}"), escape="\\")
+    yield from words_like(C.search, shape.words)
     # NULL sorts first on one database and last on the other: such rows are asked for apart.
     if shape.key in ("seen", "never_seen"):
         yield C.last_seen_ms.is_not(None) if shape.key == "seen" else C.last_seen_ms.is_(None)
@@ -375,7 +385,11 @@ COLUMNS = (
     C.attention, C.online, C.protocol, C.firmware, C.last_seen_ms, C.restart_id, C.restart_phase, C.restart_verdict,
     C.restart_ended_ms, C.state, locations.c.name.label("location_name"),
 )  # fmt: skip
-_ROWS = select(*COLUMNS).select_from(chargers.outerjoin(locations, locations.c.id == C.location_id))
+_ROWS = (
+    select(*COLUMNS)
+    .select_from(chargers.outerjoin(locations, locations.c.id == C.location_id))
+    .where(beside(C.organisation_id) == bindparam("organisation_id"))
+)
 
 
 @lru_cache(maxsize=8)
@@ -390,6 +404,7 @@ async def rows(db: Reader, scope: Scope, ids: Sequence[int]) -> list[Row]:
         part = ids[first : first + PAGE_ROWS]
         size = next(size for size in (1, 10, PAGE_ROWS) if len(part) <= size)  # few statements, filled up with no id
         values = {f"id_{n}": part[n] if n < len(part) else 0 for n in range(size)}
+        values["organisation_id"] = scope.organisation_id
         found |= {row.id: row for row in await db.all(_rows_of(size), values, fast=True)}
     reaches = scope.reaches
     return [

@@ -68,11 +68,17 @@ _describe = (
         changed_ms=bindparam("now_ms"),
     )
 )
+_set_identity = (
+    update(chargers).where(*_mine).values(identity=bindparam("new_identity"), secret_hash=bindparam("new_hash"))
+)
 _delete = delete(chargers).where(*_mine)
-_unassign = delete(assignments).where(assignments.c.charger_id == bindparam("charger_id"))
+_unassign = delete(assignments).where(assignments.c.charger_id.in_(select(C.id).where(*_mine)))
 _place_names = (
-    select(locations.c.id, locations.c.organisation_id, locations.c.name)
-    .where(locations.c.id.in_(bindparam("ids", expanding=True)))
+    select(locations.c.id, locations.c.name)
+    .where(
+        locations.c.organisation_id == bindparam("organisation_id"),
+        locations.c.id.in_(bindparam("ids", expanding=True)),
+    )
     .with_for_update(read=True)  # the name is copied into `search`: not renamed or deleted meanwhile
 )
 _seen = across(
@@ -123,15 +129,21 @@ class UnknownLocationError(ValueError):
 
 async def create(tx: Transaction, new: NewCharger, now_ms: int) -> int:
     """Add a charger and return its id. Raises Conflict when the identity is taken, UnknownLocationError."""
-    places = await _places(tx, {new.location_id})
+    places = await _places(tx, [new])
     return (await tx.insert_ids(chargers, _COLUMNS, [_row(new, places, now_ms)]))[0]
+
+
+async def create_again(tx: Transaction, charger_id: int, new: NewCharger, now_ms: int) -> None:
+    """Add a charger under an id that it had before. Raises as `create` does."""
+    places = await _places(tx, [new])
+    await tx.insert_many(chargers, ("id", *_COLUMNS), [(charger_id, *_row(new, places, now_ms))])
 
 
 async def create_many(tx: Transaction, new: Iterable[NewCharger], now_ms: int) -> int:
     """Add any number of chargers, in slices between which the loop runs. Returns how many."""
     waiting, total = iter(new), 0
     while part := list(islice(waiting, BULK_ROWS)):
-        places = await _places(tx, {one.location_id for one in part})
+        places = await _places(tx, part)
         await tx.insert_many(chargers, _COLUMNS, [_row(one, places, now_ms) for one in part])
         total += len(part)
         await asyncio.sleep(0)
@@ -186,7 +198,7 @@ async def describe(tx: Transaction, organisation_id: int, charger_id: int, what:
     known = await tx.first(_one, _key(organisation_id, charger_id))
     if known is None:
         return False
-    place = _place(await _places(tx, {what.location_id}), organisation_id, what.location_id)
+    place = _place(await _names(tx, organisation_id, {what.location_id}), organisation_id, what.location_id)
     values = {f"new_{name}": value for name, value in msgspec.structs.asdict(what).items()}
     search = search_of(what, known.identity, place)
     return (
@@ -195,12 +207,29 @@ async def describe(tx: Transaction, organisation_id: int, charger_id: int, what:
     )
 
 
+async def put_in_place(
+    tx: Transaction,
+    organisation_id: int,
+    charger_id: int,
+    what: Description,
+    identity: str,
+    secret_hash: bytes,
+    now_ms: int,
+) -> bool:
+    """Another device in the place of a charger: its description, identity and secret. False: no such charger.
+
+    Raises Conflict when the identity is taken, UnknownLocationError.
+    """
+    key = _key(organisation_id, charger_id)
+    if await tx.run(_set_identity, {**key, "new_identity": identity, "new_hash": secret_hash}) == 0:
+        return False
+    return await describe(tx, organisation_id, charger_id, what, now_ms)
+
+
 async def remove(tx: Transaction, organisation_id: int, charger_id: int) -> bool:
     """Delete a charger and who may use it; its restarts and sessions stay in the history. False: no such charger."""
-    if await tx.run(_delete, _key(organisation_id, charger_id)) == 0:
-        return False
-    await tx.run(_unassign, {"charger_id": charger_id})
-    return True
+    await tx.run(_unassign, _key(organisation_id, charger_id))
+    return await tx.run(_delete, _key(organisation_id, charger_id)) == 1
 
 
 async def flush_last_seen(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
@@ -210,15 +239,27 @@ async def flush_last_seen(tx: Transaction, rows: Sequence[tuple[int, int]]) -> N
 
 async def location_name(db: Reader, organisation_id: int, location_id: int) -> str:
     """The name of one of the organisation's locations; "" when it has none of this id."""
-    return (await _places(db, {location_id})).get((organisation_id, location_id), "")
+    return (await _names(db, organisation_id, {location_id})).get((organisation_id, location_id), "")
 
 
 def _key(organisation_id: int, charger_id: int) -> dict[str, int]:
     return {"charger_id": charger_id, "of_organisation_id": organisation_id}
 
 
-async def _places(db: Reader, ids: set[int]) -> dict[tuple[int, int], str]:
-    return {(row.organisation_id, row.id): row.name for row in await db.all(_place_names, {"ids": list(ids)})}
+async def _places(db: Reader, new: Iterable[NewCharger]) -> dict[tuple[int, int], str]:
+    """The names of locations, by organisation and id."""
+    wanted: dict[int, set[int]] = {}
+    for one in new:
+        wanted.setdefault(one.organisation_id, set()).add(one.location_id)
+    found: dict[tuple[int, int], str] = {}
+    for organisation_id, ids in wanted.items():
+        found |= await _names(db, organisation_id, ids)
+    return found
+
+
+async def _names(db: Reader, organisation_id: int, ids: Iterable[int]) -> dict[tuple[int, int], str]:
+    rows = await db.all(_place_names, {"organisation_id": organisation_id, "ids": list(ids)})
+    return {(organisation_id, row.id): row.name for row in rows}
 
 
 def _place(places: dict[tuple[int, int], str], organisation_id: int, location_id: int) -> str:

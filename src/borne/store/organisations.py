@@ -39,6 +39,9 @@ _time_zone = select(locations.c.time_zone).where(
 )
 
 
+_name = select(organisations.c.name).where(organisations.c.id == bindparam("organisation_id"))
+
+
 async def create(tx: Transaction, *, name: str, plan: str, now_ms: int) -> int:
     """Add an organisation and return its id."""
     return await tx.insert(organisations, {"name": name, "plan": plan, "created_ms": now_ms})
@@ -118,3 +121,8 @@ async def zone_of_scope(db: Reader, scope: Scope, location_id: int | None) -> st
         statement = statement.where(locations.c.id.in_(scope.location_ids) if scope.location_ids else false())
     statement = statement.group_by(locations.c.time_zone).order_by(func.count().desc(), locations.c.time_zone).limit(1)
     return await db.value(statement) or "UTC"
+
+
+async def name_of(db: Reader, organisation_id: int) -> str:
+    """What it is called; "" when it is gone."""
+    return await db.value(_name, {"organisation_id": organisation_id}) or ""

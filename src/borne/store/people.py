@@ -117,7 +117,7 @@ _other_memberships = (
     )
     .exists()
 )
-_logins_here = (
+_logins_here = across(
     select(logins.c.created_ms, logins.c.seen_ms, logins.c.agent)
     .where(
         logins.c.person_id == bindparam("of_person_id"),
@@ -128,7 +128,8 @@ _logins_here = (
         ),
     )
     .order_by(logins.c.seen_ms.desc(), logins.c.token_hash)
-    .limit(5)
+    .limit(5),
+    "a login without an organisation is shown where its person has no other",
 )
 
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, case, false, func, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
-from borne.store.schema import chargers, locations, restarts
+from borne.store.schema import archived_chargers, chargers, locations, restarts
 
 PAGE_ROWS = 50
 EXPORT_ROWS = 500
@@ -78,15 +78,25 @@ def rows_in(scope: Scope) -> Select[Any]:
             restarts.c.sent_ms,
             restarts.c.ended_ms,
             restarts.c.duration_ms,
-            # A charger that went to another organisation keeps its history here, but no longer says its name.
-            case((chargers.c.organisation_id == scope.organisation_id, chargers.c.name)).label("charger_name"),
+            func.coalesce(chargers.c.name, archived_chargers.c.name).label("charger_name"),
+            chargers.c.location_id.label("charger_location_id"),
             locations.c.name.label("location_name"),
             locations.c.time_zone,
         )
         .select_from(
-            restarts.outerjoin(chargers, chargers.c.id == restarts.c.charger_id).outerjoin(
-                locations, locations.c.id == restarts.c.location_id
+            # A charger that went to another organisation keeps its history here, but no longer says its name.
+            restarts.outerjoin(
+                chargers,
+                and_(chargers.c.id == restarts.c.charger_id, chargers.c.organisation_id == restarts.c.organisation_id),
             )
+            .outerjoin(  # nor is it nameless once it is archived or deleted
+                archived_chargers,
+                and_(
+                    archived_chargers.c.id == restarts.c.charger_id,
+                    archived_chargers.c.organisation_id == restarts.c.organisation_id,
+                ),
+            )
+            .outerjoin(locations, locations.c.id == restarts.c.location_id)
         )
         .where(in_scope(scope))
     )

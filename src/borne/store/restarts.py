@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import membership_locations, restarts
-from borne.store.tenancy import across
+from borne.store.tenancy import across, beside
 
 _by_key = select(restarts.c.id).where(
     restarts.c.organisation_id == bindparam("organisation_id"), restarts.c.idempotency_key == bindparam("key")
@@ -27,7 +27,8 @@ _administers = select(membership_locations.c.location_id).where(
     membership_locations.c.location_id == bindparam("location_id"),
 )
 _owners = select(restarts.c.id, restarts.c.organisation_id, restarts.c.location_id, restarts.c.charger_id).where(
-    restarts.c.id.in_(bindparam("ids", expanding=True))
+    beside(restarts.c.organisation_id) == bindparam("organisation_id"),
+    restarts.c.id.in_(bindparam("ids", expanding=True)),
 )
 _queued = across(
     select(restarts.c.id, restarts.c.charger_id)
@@ -110,9 +111,9 @@ async def batch_of(db: Reader, restart_id: int) -> int | None:
     return found
 
 
-async def owners(db: Reader, ids: Collection[int]) -> list[Row]:
-    """Whose the restarts are that exist among these: id, organisation_id, location_id, charger_id."""
-    return await db.all(_owners, {"ids": list(ids)})
+async def owners(db: Reader, organisation_id: int, ids: Collection[int]) -> list[Row]:
+    """Whose the organisation's restarts among these are: id, organisation_id, location_id, charger_id."""
+    return await db.all(_owners, {"organisation_id": organisation_id, "ids": list(ids)})
 
 
 async def queued_in(db: Reader, batch_id: int, location_id: int, count: int) -> list[Row]:

@@ -63,10 +63,6 @@ _open_sessions = across(
     "the engine loads the chargers whose turn it is",
 )
 
-_open_sessions_of = select(func.count()).where(
-    sessions.c.charger_id == bindparam("charger_id"), sessions.c.ended_ms.is_(None)
-)
-
 _due = across(
     select(restarts.c.charger_id)
     .where(restarts.c.wake_at_ms <= bindparam("now_ms"))
@@ -138,11 +134,6 @@ async def load_restarts(db: Reader, ids: Sequence[int]) -> list[Row]:
 async def count_open_sessions(db: Reader, ids: Sequence[int]) -> dict[int, int]:
     """How many sessions are open, by charger."""
     return {row[0]: row[1] for row in await db.all(_open_sessions, {"ids": list(ids)})}
-
-
-async def open_sessions_of(db: Reader, charger_id: int) -> int:
-    """How many sessions of one charger are open."""
-    return int(await db.value(_open_sessions_of, {"charger_id": charger_id}, fast=True))
 
 
 async def save_chargers(

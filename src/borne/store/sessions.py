@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from borne.core.session import SessionRow
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import sessions
-from borne.store.tenancy import across
+from borne.store.tenancy import across, beside
 
 _decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -34,6 +35,15 @@ _by_key = _row.where(sessions.c.start_key == bindparam("start_key"))
 # A 2.x charger may use a transaction id again after years: the newest is meant.
 _by_transaction = _row.where(sessions.c.transaction == bindparam("transaction")).order_by(sessions.c.id.desc()).limit(1)
 _open = _row.where(sessions.c.ended_ms.is_(None)).order_by(sessions.c.id)
+_open_of = (
+    select(sessions.c.charger_id, func.count())
+    .where(
+        beside(sessions.c.organisation_id) == bindparam("organisation_id"),
+        sessions.c.charger_id.in_(bindparam("ids", expanding=True)),
+        sessions.c.ended_ms.is_(None),
+    )
+    .group_by(sessions.c.charger_id)
+)
 _save = across(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
@@ -67,6 +77,12 @@ async def find_by_transaction(db: Reader, charger_id: int, transaction: str) -> 
 async def open_sessions(db: Reader, charger_id: int) -> list[SessionRow]:
     """Sessions of a charger without an end, oldest first."""
     return [row for found in await db.all(_open, {"charger_id": charger_id}) if (row := _session(found))]
+
+
+async def count_open(db: Reader, organisation_id: int, charger_ids: Sequence[int]) -> dict[int, int]:
+    """How many sessions are open, by charger; those without any are not in it."""
+    wanted = {"organisation_id": organisation_id, "ids": list(charger_ids)}
+    return {row[0]: row[1] for row in await db.all(_open_of, wanted, fast=len(charger_ids) == 1)}
 
 
 async def create(
