@@ -142,16 +142,23 @@ def _is_tenants(module: ModuleType, name: str) -> bool:
 
 
 def _takes_scope(function: ast.FunctionDef | ast.AsyncFunctionDef, module: ModuleType) -> bool:
-    given = function.args
-    for one in (*given.posonlyargs, *given.args, *given.kwonlyargs):
-        if one.arg in SCOPES:
-            return True
-        named = (
-            {node.id for node in ast.walk(one.annotation) if isinstance(node, ast.Name)} if one.annotation else set()
-        )
-        if any("organisation_id" in getattr(getattr(module, name, None), "__annotations__", ()) for name in named):
-            return True
-    return False
+    """A parameter is the scope, or something with an organisation: by its class, or because that is read from it."""
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    names = {one.arg for one in given}
+    read = {
+        _owner(node)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and node.attr == "organisation_id"
+    }
+    classes = {
+        node.id for one in given if one.annotation for node in ast.walk(one.annotation) if isinstance(node, ast.Name)
+    }
+    has_it = any("organisation_id" in getattr(getattr(module, name, None), "__annotations__", ()) for name in classes)
+    return bool(names & (SCOPES | read)) or has_it
+
+
+def _owner(node: ast.Attribute) -> str:
+    return node.value.id if isinstance(node.value, ast.Name) else ""
 
 
 # ---- statements that functions make, when they are compiled ------------------------------------------------------------

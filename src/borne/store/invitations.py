@@ -24,6 +24,7 @@ from borne.store.schema import (
     people,
     tags,
 )
+from borne.store.tenancy import across
 
 AT_ONCE = 500  # values of one IN list
 
@@ -66,7 +67,10 @@ _columns = (
     organisations.c.name.label("organisation_name"), organisations.c.plan,
 )  # fmt: skip
 _whole = select(*_columns).join(organisations, organisations.c.id == I.organisation_id)
-_by_token = _whole.where(I.token_hash == bindparam("token_hash"))
+_by_token = across(
+    _whole.where(I.token_hash == bindparam("token_hash")),
+    "whoever holds the link is let in by it, before anybody is known",
+)
 _by_id = _whole.where(*_mine)
 _unsent = _whole.where(_in_organisation, is_open, I.sent_ms.is_(None)).order_by(I.id).limit(bindparam("most"))
 _send = (
@@ -74,10 +78,11 @@ _send = (
     .where(*_mine, is_open)
     .values(token_hash=bindparam("new_token_hash"), sent_ms=bindparam("now_ms"), expires_ms=bindparam("until_ms"))
 )
-_take = (
+_take = across(
     update(invitations)
     .where(I.token_hash == bindparam("of_token_hash"), is_open, I.expires_ms > bindparam("now_ms"))
-    .values(accepted_ms=bindparam("now_ms"))
+    .values(accepted_ms=bindparam("now_ms")),
+    "whoever holds the link is let in by it, before anybody is known",
 )
 _revoke = update(invitations).where(*_mine, is_open).values(revoked_ms=bindparam("now_ms"))
 _revoke_expired = (
