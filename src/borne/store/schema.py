@@ -326,6 +326,7 @@ identity_providers = Table(  # OpenID Connect, each for one organisation
     metadata,
     _id(),
     _int("organisation_id"),
+    _text("slug"),  # random: the address of its login page, which strangers do not guess
     _text("name"),
     _text("issuer"),
     _text("client_id"),
@@ -334,6 +335,7 @@ identity_providers = Table(  # OpenID Connect, each for one organisation
     _int("covers_second_factor", default="0"),  # 1: the organisation says that it asks for one
     _int("created_ms"),
     Index(None, "organisation_id"),
+    Index("identity_providers_slug_uq", "slug", unique=True),
 )
 
 identities = Table(  # whom an identity provider knows by which word
@@ -745,7 +747,9 @@ sessions = Table(
     _text("end_reason", null=True),
     _text("conflicts", default="[]"),  # JSON: later stops with other values
     # ---- measured (engine.metering writes these, from the readings)
-    _int("dirty", default="1"),  # 1: to be measured anew
+    _int("dirty", default="1"),  # how often it changed since it was measured
+    _int("measured", default="0"),  # how often it was
+    _int("measured_person_id", null=True),  # whose days it was added to
     _text("zone", null=True),  # time zone of its location, of its time
     _int("begun_ms", null=True),  # by the charger's clock where that can be
     _int("over_ms", null=True),  # its end, or how far an open one is known
@@ -757,7 +761,7 @@ sessions = Table(
     _int("cost_nanos", null=True),  # billionths of the currency; None: some of its energy has no price
     _text("currency", null=True),
     _int("vehicle_id", null=True),
-    Index("sessions_dirty", "dirty", "id", sqlite_where=text("dirty = 1"), postgresql_where=text("dirty = 1")),
+    Index("sessions_dirty", "id", sqlite_where=text("dirty > 0"), postgresql_where=text("dirty > 0")),
     Index("sessions_start_uq", "charger_id", "start_key", unique=True),
     Index("sessions_transaction", "charger_id", "transaction"),
     Index(None, "charger_id", "id"),

@@ -202,6 +202,7 @@ identity_providers = Table(
     metadata,
     _id(),
     _int("organisation_id"),
+    _text("slug"),
     _text("name"),
     _text("issuer"),
     _text("client_id"),
@@ -210,6 +211,7 @@ identity_providers = Table(
     _int("covers_second_factor", default="0"),
     _int("created_ms"),
     Index(None, "organisation_id"),
+    Index("identity_providers_slug_uq", "slug", unique=True),
 )
 
 identities = Table(
@@ -678,6 +680,8 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("logins", _int("provider_id", null=True)),
     ("sessions", _int("person_id", null=True)),
     ("sessions", _int("dirty", default="1")),
+    ("sessions", _int("measured", default="0")),
+    ("sessions", _int("measured_person_id", null=True)),
     ("sessions", _text("zone", null=True)),
     ("sessions", _int("begun_ms", null=True)),
     ("sessions", _int("over_ms", null=True)),
@@ -709,10 +713,10 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
     ("tags_person_id", "tags", ["person_id"], False, None),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
-    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
+    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
-    ("sessions_dirty", "sessions", ["dirty", "id"], False, "dirty = 1"),
+    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
 )
 
 
