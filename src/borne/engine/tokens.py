@@ -70,7 +70,7 @@ async def caller_of(
     if row.requires_second_factor and not row.has_second_factor:
         raise SecondFactorMissingError
     if row.used_ms is None or now_ms - row.used_ms >= USED_EVERY_MS or row.used_address != address:
-        await _note_use(db, row.id, now_ms, address)
+        await _note_use(db, row, now_ms, address)
     organisation = Organisation(row.organisation_id, row.organisation_name, row.role, row.plan)
     return Caller(
         token_id=row.id,
@@ -88,10 +88,10 @@ def _earliest(row: Row) -> int | None:
     return min((end for end in (row.expires_ms, row.membership_expires_ms) if end is not None), default=None)
 
 
-async def _note_use(db: Database, token_id: int, now_ms: int, address: str) -> None:
+async def _note_use(db: Database, row: Row, now_ms: int, address: str) -> None:
     """A database that cannot write now must not keep programs from reading."""
     try:
         async with db.transaction() as tx:
-            await store.used(tx, token_id, now_ms, address)
+            await store.used(tx, row.organisation_id, row.id, now_ms, address)
     except Exception:
         log.exception("the use of a token could not be noted")

@@ -82,8 +82,15 @@ async def make(page: Page, data: Form) -> Response[str]:
         await page.audit(tx, "token.made", about, scopes=list(chosen), days=days)
         what = N_("A token or an app password was made for a program.")
         await account_mail.write(tx, page, person_id, what)
-    url = page.services.settings.public_url
-    return page.show("account/token.html", secret=secret, name=name, kind=kind, api_url=f"{url}/api/v1")
+    api_url = f"{page.services.settings.public_url}/api/v1"
+    return page.show(
+        "account/token.html",
+        secret=secret,
+        name=name,
+        kind=kind,
+        command=f'curl -H "Authorization: Bearer {secret}" {api_url}/me',
+        description_url=f"{api_url}/openapi.json",
+    )
 
 
 @post("/account/tokens/revoke", may="person")

@@ -14,6 +14,7 @@ from sqlalchemy import and_, bindparam, case, delete, exists, func, or_, select,
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import api_tokens, identities, identity_providers, memberships, organisations, people
 from borne.store.second_factor import has_any
+from borne.store.tenancy import across
 
 Kind = Literal["token", "password"]
 SHOWN = 100
@@ -28,36 +29,39 @@ _trusted = exists(
         identity_providers.c.disabled == 0,
     )
 )
-_by_hash = select(
-    api_tokens.c.id,
-    api_tokens.c.person_id,
-    api_tokens.c.organisation_id,
-    api_tokens.c.name,
-    api_tokens.c.scopes,
-    api_tokens.c.expires_ms,
-    api_tokens.c.used_ms,
-    api_tokens.c.used_address,
-    people.c.name.label("person_name"),
-    people.c.email,
-    memberships.c.role,
-    memberships.c.expires_ms.label("membership_expires_ms"),
-    organisations.c.name.label("organisation_name"),
-    organisations.c.plan,
-    organisations.c.requires_second_factor,
-    case((or_(has_any() == 1, _trusted), 1), else_=0).label("has_second_factor"),
-).where(
-    api_tokens.c.token_hash == bindparam("token_hash"),
-    api_tokens.c.kind == bindparam("kind"),
-    or_(api_tokens.c.expires_ms.is_(None), api_tokens.c.expires_ms > bindparam("now_ms")),
-    people.c.id == api_tokens.c.person_id,
-    people.c.disabled == 0,
-    memberships.c.person_id == api_tokens.c.person_id,
-    memberships.c.organisation_id == api_tokens.c.organisation_id,
-    memberships.c.created_ms <= api_tokens.c.created_ms,
-    or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
-    organisations.c.id == api_tokens.c.organisation_id,
+_by_hash = across(
+    select(
+        api_tokens.c.id,
+        api_tokens.c.person_id,
+        api_tokens.c.organisation_id,
+        api_tokens.c.name,
+        api_tokens.c.scopes,
+        api_tokens.c.expires_ms,
+        api_tokens.c.used_ms,
+        api_tokens.c.used_address,
+        people.c.name.label("person_name"),
+        people.c.email,
+        memberships.c.role,
+        memberships.c.expires_ms.label("membership_expires_ms"),
+        organisations.c.name.label("organisation_name"),
+        organisations.c.plan,
+        organisations.c.requires_second_factor,
+        case((or_(has_any() == 1, _trusted), 1), else_=0).label("has_second_factor"),
+    ).where(
+        api_tokens.c.token_hash == bindparam("token_hash"),
+        api_tokens.c.kind == bindparam("kind"),
+        or_(api_tokens.c.expires_ms.is_(None), api_tokens.c.expires_ms > bindparam("now_ms")),
+        people.c.id == api_tokens.c.person_id,
+        people.c.disabled == 0,
+        memberships.c.person_id == api_tokens.c.person_id,
+        memberships.c.organisation_id == api_tokens.c.organisation_id,
+        memberships.c.created_ms <= api_tokens.c.created_ms,
+        or_(memberships.c.expires_ms.is_(None), memberships.c.expires_ms > bindparam("now_ms")),
+        organisations.c.id == api_tokens.c.organisation_id,
+    ),
+    "the secret says which organisation it is for",
 )
-_of_person = (
+_of_person = across(
     select(
         api_tokens.c.id,
         api_tokens.c.kind,
@@ -81,20 +85,21 @@ _of_person = (
     )
     .where(api_tokens.c.person_id == bindparam("person_id"))
     .order_by(api_tokens.c.id.desc())
-    .limit(SHOWN)
+    .limit(SHOWN),
+    "a person's own tokens, for whichever organisation",
 )
-_count = select(func.count()).where(api_tokens.c.person_id == bindparam("person_id"))
+_count = across(
+    select(func.count()).where(api_tokens.c.person_id == bindparam("person_id")),
+    "a person's own tokens, for whichever organisation",
+)
 _used = (
     update(api_tokens)
-    .where(api_tokens.c.id == bindparam("token_id"))
+    .where(api_tokens.c.id == bindparam("token_id"), api_tokens.c.organisation_id == bindparam("of_organisation_id"))
     .values(used_ms=bindparam("now_ms"), used_address=bindparam("address"))
 )
-_revoke = delete(api_tokens).where(
-    api_tokens.c.id == bindparam("token_id"), api_tokens.c.person_id == bindparam("person_id")
-)
-_name_of = select(api_tokens.c.name, api_tokens.c.organisation_id).where(
-    api_tokens.c.id == bindparam("token_id"), api_tokens.c.person_id == bindparam("person_id")
-)
+_own = (api_tokens.c.id == bindparam("token_id"), api_tokens.c.person_id == bindparam("person_id"))
+_revoke = across(delete(api_tokens).where(*_own), "one of a person's own tokens")
+_name_of = across(select(api_tokens.c.name, api_tokens.c.organisation_id).where(*_own), "one of a person's own tokens")
 COLUMNS = ("person_id", "organisation_id", "kind", "name", "token_hash", "scopes", "created_ms", "expires_ms")
 
 
@@ -132,8 +137,9 @@ async def add(
     return (await tx.insert_ids(api_tokens, COLUMNS, [row]))[0]
 
 
-async def used(tx: Transaction, token_id: int, now_ms: int, address: str) -> None:
-    await tx.run(_used, {"token_id": token_id, "now_ms": now_ms, "address": address})
+async def used(tx: Transaction, organisation_id: int, token_id: int, now_ms: int, address: str) -> None:
+    values = {"token_id": token_id, "of_organisation_id": organisation_id, "now_ms": now_ms, "address": address}
+    await tx.run(_used, values)
 
 
 async def revoke(tx: Transaction, person_id: int, token_id: int) -> Row | None:
