@@ -101,11 +101,10 @@ async def test_gateway_and_pages_are_told_of_every_change(place: Place) -> None:
     who = {"organisation_id": place.organisation_id, "charger_id": added.charger_id}
     what = Description(name="Quai 5", location_id=place.location_id)
     changes = (
-        onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, audit=place.audit, by=CAMILLE),
+        onboarding.describe(place.engine, **who, what=what, audit=place.audit, by=CAMILLE),
         onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=7, audit=place.audit, by=CAMILLE),
         onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=8, audit=place.audit, by=CAMILLE),
         onboarding.set_disabled(place.db, place.bus, **who, disabled=False, now_ms=9, audit=place.audit, by=CAMILLE),
-        onboarding.remove(place.engine, **who, audit=place.audit, by=CAMILLE),
     )
     for change in changes:
         await asyncio.sleep(0)
@@ -128,12 +127,10 @@ async def test_without_a_name_it_is_called_by_its_serial_or_its_identity(place: 
     assert (await place.row(bare.charger_id)).name == bare.identity  # type: ignore[attr-defined]
     what = Description(name="", location_id=place.location_id, serial="SN 8")
     assert await onboarding.describe(
-        place.db,
-        place.bus,
+        place.engine,
         organisation_id=place.organisation_id,
         charger_id=added.charger_id,
         what=what,
-        now_ms=6,
         audit=place.audit,
         by=CAMILLE,
     )
@@ -157,10 +154,9 @@ async def test_another_organisations_charger_does_not_exist(place: Place) -> Non
     who = {"organisation_id": place.organisation_id + 1, "charger_id": added.charger_id}
     what = Description(name="X", location_id=place.location_id)
     place.heard.clear()
-    assert not await onboarding.describe(place.db, place.bus, **who, what=what, now_ms=6, audit=place.audit, by=CAMILLE)
+    assert not await onboarding.describe(place.engine, **who, what=what, audit=place.audit, by=CAMILLE)
     assert await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, audit=place.audit, by=CAMILLE) is None
     assert not await onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=6, audit=place.audit, by=CAMILLE)
-    assert not await onboarding.remove(place.engine, **who, audit=place.audit, by=CAMILLE)
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
     assert row is not None
     assert (row.name, row.disabled) == ("Quai 4", 0)

@@ -19,8 +19,6 @@ from borne.store.db import Row
 from borne.store.schema import chargers, memberships, organisations, restarts, sessions
 from tests.support.house import DEADLINE_S, START_MS, House, Small, on_both, scope_of, until
 
-ALI = Actor(2, "Ali")
-
 
 async def row_of(house: House, restart_id: int | None) -> Row:
     row = await house.db.first(select(restarts).where(restarts.c.id == restart_id))
@@ -387,12 +385,17 @@ async def test_at_its_time_the_charger_must_be_there(small: Small) -> None:
     assert await verdict_of(small.house, restart_id) == ("not_sent", "offline")
 
 
+def asking(small: Small) -> Actor:
+    """Whoever asks for restarts here."""
+    return Actor(small.scope.person_id, "Ali")
+
+
 @on_both
 async def test_a_waiting_one_can_be_withdrawn(small: Small) -> None:
     restart_id = await planned(small)
-    assert not (await small.house.restarts.withdraw(small.charger_id, restart_id, ALI)).ignored
+    assert not (await small.house.restarts.withdraw(small.charger_id, restart_id, asking(small))).ignored
     assert await verdict_of(small.house, restart_id) == ("not_sent", "withdrawn")
-    assert (await small.house.restarts.withdraw(small.charger_id, restart_id, ALI)).ignored
+    assert (await small.house.restarts.withdraw(small.charger_id, restart_id, asking(small))).ignored
     assert not (await small.house.ask(small.scope, small.charger_id)).existing
 
 
@@ -400,7 +403,7 @@ async def test_what_was_sent_can_no_longer_be_withdrawn(small: Small) -> None:
     asked = await small.house.ask(small.scope, small.charger_id)
     assert asked.restart_id is not None
     await small.house.send(small.charger_id, small.epoch)
-    assert (await small.house.restarts.withdraw(small.charger_id, asked.restart_id, ALI)).ignored
+    assert (await small.house.restarts.withdraw(small.charger_id, asked.restart_id, asking(small))).ignored
     assert await verdict_of(small.house, asked.restart_id) == (None, None)
 
 

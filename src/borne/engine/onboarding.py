@@ -9,17 +9,16 @@ import msgspec
 
 from borne.bus.port import Bus, Hint
 from borne.core.actor import Actor
-from borne.core.facts import ChargerRemoved
 from borne.core.models import MODELS
 from borne.engine.apply import Engine
 from borne.engine.audit import About, Audit
+from borne.engine.moving import moved
 from borne.engine.outcome import IGNORED, OK, Outcome
-from borne.engine.reactions import react
 from borne.engine.room import Room
 from borne.engine.writes import Writes
 from borne.store import chargers as store
 from borne.store import events
-from borne.store.chargers import Description, NewCharger
+from borne.store.chargers import Description, NewCharger, UnknownLocationError
 from borne.store.db import Conflict, Database, Row, Transaction
 from borne.store.secrets import hash_secret, new_secret
 
@@ -124,33 +123,57 @@ async def new_password(
 
 
 async def describe(
-    db: Database,
-    bus: Bus,
-    *,
-    audit: Audit,
-    by: Actor,
-    organisation_id: int,
-    charger_id: int,
-    what: Description,
-    now_ms: int,
+    engine: Engine, *, audit: Audit, by: Actor, organisation_id: int, charger_id: int, what: Description
 ) -> bool:
-    """Change name, serial, model or location. False: no such charger. Raises UnknownLocationError."""
-    async with db.transaction() as tx:
+    """Change name, serial, model or location, in the charger's turn. False: no such charger. Raises UnknownLocationError."""
+    before_id: int | None = None
+    unknown: UnknownLocationError | None = None
+
+    async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
+        nonlocal before_id, unknown
         row = await store.by_id(tx, organisation_id, charger_id)
         if row is None:
-            return False
-        what = msgspec.structs.replace(what, name=what.name or what.serial or row.identity)
-        await store.describe(tx, organisation_id, charger_id, what, now_ms)
-        await note(tx, charger_id, now_ms, "edited", by)
-        about = About(kind="charger", id=charger_id, name=what.name)
-        before, after = await _changes(tx, organisation_id, row, what)
-        await audit.record(
-            tx, by, "charger.changed", about, organisation_id=organisation_id, before=before, after=after
-        )
-    tell(bus, charger_id, organisation_id, row.location_id)
-    if what.location_id != row.location_id:
-        bus.publish(Hint("charger", charger_id, organisation_id, what.location_id, charger_id))
+            return IGNORED
+        new = msgspec.structs.replace(what, name=what.name or what.serial or row.identity)
+        try:
+            await redescribe(tx, room, writes, audit, by, row, new, engine.clock.now_ms())
+        except UnknownLocationError as error:  # nothing is written yet: the others in the group need not suffer
+            unknown = error
+            return IGNORED
+        before_id = row.location_id
+        return OK
+
+    ignored = (await engine.prepare(charger_id, prepare)).ignored
+    if unknown is not None:
+        raise unknown
+    if ignored:
+        return False
+    engine.forget(charger_id)
+    tell(engine.bus, charger_id, organisation_id, before_id or 0)
+    if what.location_id != before_id:
+        engine.bus.publish(Hint("charger", charger_id, organisation_id, what.location_id, charger_id))
     return True
+
+
+async def redescribe(
+    tx: Transaction, room: Room, writes: Writes, audit: Audit, by: Actor, row: Row, what: Description, now_ms: int
+) -> None:
+    """Change what people say of a charger (`row`: all its columns so far), with its lines of history.
+
+    Raises UnknownLocationError, before anything is written.
+    """
+    await store.describe(tx, row.organisation_id, row.id, what, now_ms)
+    room.model = what.model
+    before, after = await _changes(tx, row.organisation_id, row, what)
+    if what.location_id != row.location_id:
+        await moved(tx, room, writes, what.location_id, now_ms)
+        await note(tx, row.id, now_ms, "moved", by, text=f"{before['location']} → {after['location']}")
+    if set(after) - {"location"} or not after:
+        await note(tx, row.id, now_ms, "edited", by)
+    about = About(kind="charger", id=row.id, name=what.name)
+    writes.record_last(
+        audit, by, "charger.changed", about, organisation_id=row.organisation_id, before=before, after=after
+    )
 
 
 async def _changes(
@@ -195,37 +218,16 @@ async def set_disabled(
     return True
 
 
-async def remove(engine: Engine, *, audit: Audit, by: Actor, organisation_id: int, charger_id: int) -> bool:
-    """Delete a charger; its link and its restarts end, its history stays. False: no such charger.
-
-    In the charger's turn: a restart that stayed open would be due for ever, and hold a place in its batch.
-    """
-
-    async def prepare(tx: Transaction, room: Room, writes: Writes) -> Outcome:
-        about = await about_charger(tx, organisation_id, charger_id)
-        if not await store.remove(tx, organisation_id, charger_id):
-            return IGNORED
-        react(room, ChargerRemoved(charger_id=charger_id, at_ms=engine.clock.now_ms()), writes)
-        writes.changed.pop(charger_id, None)  # the row is gone
-        writes.record_last(audit, by, "charger.deleted", about, organisation_id=organisation_id)
-        return OK
-
-    if (await engine.prepare(charger_id, prepare)).ignored:
-        return False
-    engine.forget(charger_id)
-    tell(engine.bus, charger_id, organisation_id)
-    return True
-
-
 async def about_charger(tx: Transaction, organisation_id: int, charger_id: int) -> About:
     """The charger as the audit log names it."""
     row = await store.by_id(tx, organisation_id, charger_id)
     return About(kind="charger", id=charger_id, name="" if row is None else row.name)
 
 
-async def note(tx: Transaction, charger_id: int, now_ms: int, kind: str, by: Actor) -> None:
+async def note(tx: Transaction, charger_id: int, now_ms: int, kind: str, by: Actor, *, text: str = "") -> None:
     """A line of the charger's timeline about what somebody did."""
-    details = msgspec.json.encode({"by": by.name, "by_id": by.person_id}).decode()
+    more = {"text": text} if text else {}
+    details = msgspec.json.encode({"by": by.name, "by_id": by.person_id, **more}).decode()
     await events.add_many(tx, [(charger_id, now_ms, kind, details)])
 
 

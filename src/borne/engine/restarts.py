@@ -15,7 +15,7 @@ from borne.core.effects import Record
 from borne.core.facts import RestartKind, RestartRefused, RestartRequested, RestartSent, RestartWithdrawn
 from borne.core.models import LEARNT_FROM, deadline_after_ms, model_of
 from borne.core.restart_state import BEFORE_SENDING
-from borne.core.scope import ADMINS, Scope
+from borne.core.scope import Scope
 from borne.engine.apply import Engine
 from borne.engine.audit import About, Audit
 from borne.engine.outcome import IGNORED, OK, Due, Outcome
@@ -85,6 +85,10 @@ class Restarts:
             held = room.restarts.get(restart_id)
             if held is None or held.state.phase not in BEFORE_SENDING:
                 return IGNORED
+            if by.person_id is not None and not in_batch:  # the charger may have moved since they looked
+                place = room.organisation_id, room.location_id
+                if not await administers_now(tx, by.person_id, *place, now_ms):
+                    return IGNORED
             react(room, fact, writes)
             if not in_batch:
                 await self._record(tx, room, writes, by, "restart.withdrawn", restart=restart_id)
@@ -194,14 +198,8 @@ class Restarts:
         requester = await store.requester(tx, held.state.id)
         if requester is None or requester.organisation_id != room.organisation_id:
             return "role"
-        role = await room_store.role_of(tx, requester.person_id, room.organisation_id, now_ms)
-        if role not in ADMINS:
-            return "role"
-        if role == "admin" and not await store.administers(
-            tx, requester.person_id, room.organisation_id, room.location_id
-        ):
-            return "role"
-        return None
+        may = await administers_now(tx, requester.person_id, room.organisation_id, room.location_id, now_ms)
+        return None if may else "role"
 
     async def _sent(self, tx: Transaction, room: Room, held: Held, now_ms: int) -> RestartSent:
         durations_ms = await room_store.last_durations_ms(tx, room.organisation_id, room.model)
@@ -223,6 +221,14 @@ class Restarts:
             charging=room.charging,
             deadline_after_ms=after_ms,
         )
+
+
+async def administers_now(db: Reader, person_id: int, organisation_id: int, location_id: int, now_ms: int) -> bool:
+    """Whether this person is the organisation's super-admin or an admin of the location, whatever they were before."""
+    role = await room_store.role_of(db, person_id, organisation_id, now_ms)
+    return role == "super-admin" or (
+        role == "admin" and await store.administers(db, person_id, organisation_id, location_id)
+    )
 
 
 def facts_of(room: Room, now_ms: int) -> ChargerFacts:

@@ -64,6 +64,7 @@ ACTIONS: dict[str, str] = {
     "plan.chosen": N_("Smaller plan chosen for next month"),
     "plan.kept": N_("Choice of a smaller plan taken back"),
     "organisation.created": N_("Organisation made"),
+    "organisation.changed": N_("Organisation changed"),
     "consent.asked": N_("The installation’s operator asks to look in"),
     "consent.allowed": N_("Looking in allowed"),
     "consent.refused": N_("Looking in refused"),

@@ -8,11 +8,13 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from borne.core import policy
 from borne.core.access import may_add_charger
 from borne.core.models import CATALOGUE
 from borne.engine import onboarding
 from borne.portal.charger_form import Entered, entered, places_to_add, problems
 from borne.portal.charger_row import may_change, row_of
+from borne.portal.charger_device import devices_of
 from borne.portal.credentials import credentials
 from borne.portal.forms import Form
 from borne.portal.frame import Page
@@ -40,6 +42,7 @@ async def _edit_page(
         problems=found,
         places=await places_to_add(page),
         models=CATALOGUE,
+        may_hand_over=policy.may(page.scope, "hand_over_chargers", row.location_id),
     )
 
 
@@ -77,8 +80,8 @@ async def save(page: Page, charger_id: FromPath[int], data: Form) -> Response[st
     )
     try:
         kept = await onboarding.describe(
-            page.services.db, page.services.bus, organisation_id=row.organisation_id, charger_id=charger_id, what=what,
-            now_ms=page.services.clock.now_ms(), audit=page.services.audit, by=page.actor,
+            page.services.engine, audit=page.services.audit, by=page.actor, organisation_id=row.organisation_id,
+            charger_id=charger_id, what=what,
         )  # fmt: skip
     except UnknownLocationError:
         kept = False
@@ -134,10 +137,7 @@ async def ask_delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
 async def delete(page: Page, charger_id: FromPath[int]) -> Response[str]:
     """Delete it. Its restarts and sessions stay in the history."""
     row = await _mine(page, charger_id)
-    services = page.services
-    await onboarding.remove(
-        services.engine, audit=services.audit, by=page.actor, organisation_id=row.organisation_id, charger_id=charger_id
-    )
+    await devices_of(page).archive(page.actor, row.organisation_id, charger_id, "deleted")
     return page.go("/chargers", toast=page._("%(charger)s was deleted.", charger=row.name))
 
 

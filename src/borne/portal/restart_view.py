@@ -231,7 +231,8 @@ def tell(scope: Scope, row: Any, usual_ms: int, language: Language, formats: For
 def may_withdraw(scope: Scope, row: Any) -> bool:
     """Nothing was sent yet, and the person administers the charger's location."""
     waits = row.verdict is None and row.phase in BEFORE_SENDING
-    return waits and administers(scope, scope.organisation_id, row.location_id)
+    here = row.location_id if row.charger_location_id is None else row.charger_location_id  # it may have moved since
+    return waits and administers(scope, scope.organisation_id, here)
 
 
 def entry(row: Any, language: Language, formats: Formats) -> Entry:

@@ -62,10 +62,19 @@ _EVENTS: dict[str, tuple[str, str]] = {  # kind: (words, classes of the dot)
     "restart_upgraded": (N_("It came back: the verdict on the restart was raised"), "ready"),
     "restart_requested": (N_("Restart requested by %(by)s"), "waiting"),
     "edited": (N_("Details changed by %(by)s"), "gone"),
+    "moved": (N_("Moved by %(by)s"), "gone"),
     "secret_changed": (N_("New password made by %(by)s"), "locked"),
     "disabled": (N_("Disabled by %(by)s"), "locked"),
     "enabled": (N_("Enabled by %(by)s"), "ready"),
     "added": (N_("Added by %(by)s"), "gone"),
+    "replaced": (N_("Another device put in its place by %(by)s"), "charging"),
+    "deleted": (N_("Deleted by %(by)s"), "gone"),
+    "archived": (N_("Archived by %(by)s"), "gone"),
+    "restored": (N_("Brought back from the archive by %(by)s"), "ready"),
+    "offered": (N_("Code to hand it over made by %(by)s"), "locked"),
+    "offer_cancelled": (N_("Code to hand it over cancelled by %(by)s"), "gone"),
+    "handed_over": (N_("Handed over to another organisation"), "gone"),
+    "taken": (N_("Taken over from another organisation by %(by)s"), "ready"),
 }
 SAID = ("error", "code", "text", "names", "address", "type", "info")  # details that are shown as they are
 _VERDICTS: dict[str, tuple[str, str]] = {

@@ -144,8 +144,8 @@ def do_move(world: World, charger: Charger, step: Step) -> None:
     if server is not None and server.listening:
         there = Description(name=charger.identity, location_id=world.locations[1], model=charger.plan.model)
         work = onboarding.describe(
-            server.db, server.bus, organisation_id=world.organisation_id, charger_id=charger.id, what=there,
-            now_ms=server.clock.now_ms(), audit=server.audit, by=actor_of(world, 0),
+            server.engine, audit=server.audit, by=actor_of(world, 0), organisation_id=world.organisation_id,
+            charger_id=charger.id, what=there,
         )  # fmt: skip
         server.run(work)
 
