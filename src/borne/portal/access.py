@@ -30,6 +30,7 @@ from borne.engine.audit import About
 from borne.engine.visitors import Organisation, organisations_of, scope_in
 from borne.portal.services import Services
 from borne.store import consents, logins, people, plans
+from borne.store.db import Row
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     organisation: Organisation | None
     scope: Scope | None
     looked_into: tuple[LookingIn, ...] = ()  # for those who may answer
+    provider_id: int | None = None  # it came through this identity provider of the organisation, and reaches nothing else
 
     @property
     def needs_second_factor(self) -> bool:
@@ -97,6 +99,11 @@ class LoginNeededError(Exception):
 
 class SecondFactorNeededError(Exception):
     """The organisation shows nothing to a login that has passed no second factor."""
+
+
+class OwnLoginNeededError(Exception):
+    """A login through an organisation's identity provider is not enough for what is the person's own: their account, and
+    other organisations. Whoever runs the provider must not get there."""
 
 
 class ConfirmationNeededError(Exception):
@@ -175,11 +182,16 @@ class Access:
         login = await logins.by_token(db, key, now_ms)
         if login is None:
             return None
-        if now_ms - login.seen_ms >= SEEN_EVERY_MS:
-            await self._prolong(key, login.created_ms, now_ms)
-        organisations = await organisations_of(db, login.person_id, bool(login.operates_installation), now_ms)
+        operates = bool(login.operates_installation) and login.provider_id is None
+        organisations = await organisations_of(db, login.person_id, operates, now_ms)
+        if login.provider_id is not None:
+            if login.provider_organisation_id is None:
+                return None
+            organisations = tuple(one for one in organisations if one.id == login.provider_organisation_id)
         organisation = next((one for one in organisations if one.id == login.organisation_id), None)
         organisation = organisation or next((one for one in organisations if not one.guest), None)
+        if now_ms - login.seen_ms >= SEEN_EVERY_MS or login.seen_ms == login.created_ms:
+            await self._prolong(key, login, organisation, now_ms)
         visitor = Visitor(
             token_hash=key,
             since_ms=login.created_ms,
@@ -189,10 +201,11 @@ class Access:
             name=login.name,
             email=login.email,
             language=login.language,
-            operates_installation=bool(login.operates_installation),
+            operates_installation=operates,
             organisations=organisations,
             organisation=organisation,
             scope=None,
+            provider_id=login.provider_id,
         )
         if organisation is None or visitor.needs_second_factor:
             return visitor  # without a scope nothing of an organisation can be asked for
@@ -210,13 +223,16 @@ class Access:
         """The super-admin to ask for what only one may decide."""
         return await plans.owner_name(self._services.db, scope)
 
-    async def _prolong(self, key: bytes, created_ms: int, now_ms: int) -> None:
-        """Slide the expiry. A database that cannot write now must not keep people from looking."""
+    async def _prolong(self, key: bytes, login: Row, organisation: Organisation | None, now_ms: int) -> None:
+        """Slide the expiry, and note the look at the organisation. A database that cannot write now must not keep people from
+        looking."""
         idle_ms = self._services.settings.login_days * DAY_MS
-        expires_ms = min(now_ms + idle_ms, created_ms + LONGEST_LOGIN_DAYS * DAY_MS)
+        expires_ms = min(now_ms + idle_ms, login.created_ms + LONGEST_LOGIN_DAYS * DAY_MS)
         try:
             async with self._services.db.transaction() as tx:
                 await logins.seen(tx, key, now_ms, expires_ms)
+                if organisation is not None and not organisation.guest:
+                    await people.saw(tx, organisation.id, login.person_id, now_ms)
         except Exception:
             log.exception("a login could not be prolonged")
 
@@ -241,7 +257,8 @@ def scope_of(request: Request[Any, Any, Any]) -> Scope:
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse whoever the route's `may` does not name. A route that names nobody is closed to all.
 
-    Raises PlanNeededError for who may, once the organisation's plan includes it.
+    Raises PlanNeededError for who may, once the organisation's plan includes it. A handler for a `person` that a login through
+    an identity provider may use too says `by_provider=True`.
     """
     may = handler.opt.get("may")
     if may not in MAY:
@@ -253,6 +270,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     visitor = visitor_of(connection)
     if visitor is None:
         raise LoginNeededError
+    if visitor.provider_id is not None and may == "person" and not handler.opt.get("by_provider"):
+        raise OwnLoginNeededError
     if visitor.needs_second_factor and may not in {"person", "installation"}:
         raise SecondFactorNeededError
     if not visitor.may(may) or (visitor.scope and visitor.scope.guest and not _only_looks(connection, may)):

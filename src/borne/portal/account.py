@@ -46,7 +46,7 @@ async def rename(page: Page, data: Form) -> Response[str]:
     return page.go("/account", toast=page._("Your name is changed."))
 
 
-@post("/account/language", may="person")
+@post("/account/language", may="person", by_provider=True)
 async def choose_language(page: Page, data: Form) -> Response[str]:
     """The language of a person, on every browser; none is the browser's own."""
     language = languages.known(text_of(data, "language"))
@@ -92,7 +92,7 @@ def _is_hex(text: str) -> bool:
     return len(text) == 64 and all(character in "0123456789abcdef" for character in text)
 
 
-@post("/organisation", may="person")
+@post("/organisation", may="person", by_provider=True)
 async def switch_organisation(page: Page, data: Form) -> Response[str]:
     """Show another of one's organisations in this browser."""
     asked = text_of(data, "organisation_id", 20)

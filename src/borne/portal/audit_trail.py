@@ -26,6 +26,17 @@ async def record_of_person(
         await services.audit.record(tx, actor, action, about, organisation_id=organisation_id, **details)
 
 
+async def record_in_organisation(
+    page: Page, tx: Transaction, action: str, person_id: int, organisation_id: int, **details: object
+) -> None:
+    """Write a row for one organisation: what somebody did there concerns no other one."""
+    person = await people.by_id(tx, person_id)
+    if person is not None:
+        actor = Actor(person_id, person.name, page.address)
+        about = About(kind="person", id=person_id, name=person.email, person_id=person_id)
+        await page.services.audit.record(tx, actor, action, about, organisation_id=organisation_id, **details)
+
+
 async def record_failed_login(page: Page, person_id: int) -> None:
     """A wrong password for an account that exists. After the answer: it must not take longer than for one that does not."""
     async with page.services.db.transaction() as tx:

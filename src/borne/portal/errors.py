@@ -16,6 +16,7 @@ from borne.engine.plans import NoRoomError
 from borne.portal.access import (
     ConfirmationNeededError,
     LoginNeededError,
+    OwnLoginNeededError,
     PlanNeededError,
     SecondFactorNeededError,
     SetupNeededError,
@@ -158,6 +159,14 @@ def on_second_factor_needed(request: AnyRequest, _error: SecondFactorNeededError
     return page.go(f"/account/second-factor?next={quote(page._here(), safe='/')}")
 
 
+def on_own_login_needed(request: AnyRequest, _error: OwnLoginNeededError) -> Response[str]:
+    """What is the person's own asks for the person's own login."""
+    page = PageView(request)
+    if page.is_part:
+        return _answer(request, 403, page._("Your account is your own: log in with your password or a passkey to see it."))
+    return page.show("own_login.html", 403)
+
+
 def on_confirmation_needed(request: AnyRequest, error: ConfirmationNeededError) -> Response[str]:
     """What follows is for whoever has just shown who they are."""
     return PageView(request).go(f"/account/confirm?next={quote(error.onward, safe='/')}")
@@ -176,6 +185,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     PlanNeededError: on_plan_needed,
     NoRoomError: on_no_room,
     SecondFactorNeededError: on_second_factor_needed,
+    OwnLoginNeededError: on_own_login_needed,
     ConfirmationNeededError: on_confirmation_needed,
     SetupNeededError: on_setup_needed,
     500: on_any,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 
+import msgspec
 from litestar import Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import Cookie
@@ -17,7 +18,7 @@ from borne.engine.passkeys import relying_party
 from borne.engine.passwords import SHORTEST, TooBusyError, is_acceptable
 from borne.portal import steps
 from borne.portal.access import DAY_MS, access_of, token_hash
-from borne.portal.audit_trail import FAILURES_RECORDED, record_failed_login, record_of_person
+from borne.portal.audit_trail import FAILURES_RECORDED, record_failed_login, record_in_organisation, record_of_person
 from borne.portal.errors import PageError
 from borne.portal.forms import Form, email_of, password_of, text_of
 from borne.portal.frame import Page
@@ -33,6 +34,14 @@ TOKEN_BYTES = 32
 MINUTE_MS = 60_000
 DAY_S = 86_400
 SECOND_FACTOR_MINUTES = 10
+
+
+class Through(msgspec.Struct, frozen=True):
+    """The identity provider that a login comes through, and the one organisation that it reaches."""
+
+    provider_id: int
+    organisation_id: int
+    name: str
 
 
 def limits_of(page: Page) -> Limits:
@@ -115,9 +124,10 @@ async def first_factor_passed(page: Page, person_id: int, onward: str, toast: st
     return page.go(onward, toast=toast, cookies=[await start_login(page, person_id)])
 
 
-async def ask_second_factor(page: Page, person_id: int, onward: str) -> Cookie:
+async def ask_second_factor(page: Page, person_id: int, onward: str, through: Through | None = None) -> Cookie:
     """Begin the step between a password and a second factor: the cookie that /login/second continues."""
-    return await steps.begin(page, "second", SECOND_FACTOR_MINUTES, person_id, next=onward)
+    came = msgspec.to_builtins(through)
+    return await steps.begin(page, "second", SECOND_FACTOR_MINUTES, person_id, next=onward, through=came)
 
 
 async def start_login(page: Page, person_id: int, *, second_factor: bool = False) -> Cookie:
@@ -131,7 +141,9 @@ async def start_login(page: Page, person_id: int, *, second_factor: bool = False
     return cookie
 
 
-async def add_login(tx: Transaction, page: Page, person_id: int, *, second_factor: bool) -> Cookie:
+async def add_login(
+    tx: Transaction, page: Page, person_id: int, *, second_factor: bool, through: Through | None = None
+) -> Cookie:
     """`start_login` inside a transaction that spends what the login was proved with; say `access.changed` after it."""
     settings, now_ms = page.services.settings, page.services.clock.now_ms()
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -141,14 +153,18 @@ async def add_login(tx: Transaction, page: Page, person_id: int, *, second_facto
         tx,
         token_hash=token_hash(token),
         person_id=person_id,
-        organisation_id=_kept_organisation(page, person_id),
+        organisation_id=through.organisation_id if through else _kept_organisation(page, person_id),
         now_ms=now_ms,
         expires_ms=now_ms + settings.login_days * DAY_MS,
         address=page.address,
         agent=page.request.headers.get("user-agent", "")[:AGENT_BOUND],
         second_factor=second_factor,
+        provider_id=through.provider_id if through else None,
     )
-    await record_of_person(page, tx, "login.started", person_id)
+    if through is None:
+        await record_of_person(page, tx, "login.started", person_id)
+    else:
+        await record_in_organisation(page, tx, "login.started", person_id, through.organisation_id, through=through.name)
     return login_cookie(settings, token, settings.login_days * DAY_S)
 
 
@@ -166,7 +182,7 @@ async def _strengthen(page: Page, person_id: int, password: str) -> None:
         await people.set_password(tx, person_id, password_hash)
 
 
-@post("/logout", may="person")
+@post("/logout", may="person", by_provider=True)
 async def log_out(page: Page) -> Response[str]:
     async with page.services.db.transaction() as tx:
         await logins.end(tx, page.person.token_hash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
@@ -14,7 +15,7 @@ from borne.portal.errors import PageError
 from borne.portal.forms import Form, text_of
 from borne.portal.frame import Page, PageView
 from borne.portal.language import N_
-from borne.portal.login import add_login, limits_of
+from borne.portal.login import Through, add_login, limits_of
 from borne.portal.steps import Step
 from borne.store import passkeys as passkey_store
 from borne.store import second_factor as store
@@ -105,9 +106,12 @@ async def _by_recovery_code(page: PageView, step: Step, person_id: int, code: st
 
 async def _pass(tx: Transaction, page: PageView, person_id: int) -> Cookie | None:
     """Spend the step; the login. None when somebody else was faster with the same step."""
-    if await steps.take(tx, page, "second") is None:
+    step = await steps.take(tx, page, "second")
+    if step is None:
         return None
-    return await add_login(tx, page, person_id, second_factor=True)
+    came = step.payload.get("through")
+    through = msgspec.convert(came, Through) if came else None
+    return await add_login(tx, page, person_id, second_factor=True, through=through)
 
 
 def _done(page: PageView, step: Step, cookie: Cookie | None) -> Response[str]:

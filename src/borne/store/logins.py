@@ -11,6 +11,7 @@ from borne.store.schema import (
     assignments,
     chargers,
     consents,
+    identity_providers,
     logins,
     membership_locations,
     memberships,
@@ -33,6 +34,11 @@ _by_token = select(
     people.c.operates_installation,
     logins.c.second_factor,
     has_any().label("has_second_factor"),
+    logins.c.provider_id,
+    select(identity_providers.c.organisation_id)
+    .where(identity_providers.c.id == logins.c.provider_id, identity_providers.c.disabled == 0)
+    .scalar_subquery()
+    .label("provider_organisation_id"),
 ).where(
     logins.c.token_hash == bindparam("token_hash"),
     logins.c.expires_ms > bindparam("now_ms"),
@@ -111,6 +117,7 @@ _insert = insert(logins).values(
     address=bindparam("address"),
     agent=bindparam("agent"),
     second_factor=bindparam("second_factor"),
+    provider_id=bindparam("provider_id"),
 )
 
 _seen = (
@@ -165,8 +172,8 @@ _prune = across(delete(logins).where(logins.c.token_hash.in_(_ended)), "a sweep 
 
 async def by_token(db: Reader, token_hash: bytes, now_ms: int) -> Row | None:
     """The login and its person: person_id, organisation_id, created_ms, seen_ms, expires_ms, name, email, language,
-    operates_installation, second_factor (this login passed one), has_second_factor; None when it ended, expired, or the
-    person is disabled."""
+    operates_installation, second_factor (this login passed one), has_second_factor, provider_id (it came through that one),
+    provider_organisation_id (None: gone or disabled); None when it ended, expired, or the person is disabled."""
     return await db.first(_by_token, {"token_hash": token_hash, "now_ms": now_ms}, fast=True)
 
 
@@ -203,8 +210,9 @@ async def start(
     address: str,
     agent: str,
     second_factor: bool = False,
+    provider_id: int | None = None,
 ) -> None:
-    """Add a login, and sweep away the expired ones of everybody."""
+    """Add a login, and sweep away the expired ones of everybody. `provider_id`: it reaches that one's organisation alone."""
     await tx.run(_end_expired, {"now_ms": now_ms})
     await tx.run(
         _insert,
@@ -217,6 +225,7 @@ async def start(
             "address": address,
             "agent": agent,
             "second_factor": int(second_factor),
+            "provider_id": provider_id,
         },
     )
 
