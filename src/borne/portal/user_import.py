@@ -1,0 +1,269 @@
+"""Inviting people by a CSV file: looked at first, each bad line named, then all of it or nothing.
+
+The file itself is not kept: what was looked at comes back with the confirmation, and is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
+
+from borne.core.people import OF_LOCATIONS, ROLES, may_give
+from borne.core.scope import Role
+from borne.engine.invitations import problems
+from borne.portal import language as languages
+from borne.portal.forms import EMAIL_BOUND, is_email
+from borne.portal.frame import Page
+from borne.portal.invitations import send, sent_text
+from borne.portal.language import LANGUAGES, translations
+from borne.portal.people_form import NAME_BOUND, Choices, choices, problem_text, tags_of, until_ms
+from borne.portal.roles import ROLE_WORDS
+from borne.store.charger_list import fold
+from borne.store.invitations import NewInvitation
+
+ROWS_BOUND = 2_000
+FILE_BOUND_BYTES = 1_000_000
+SHOWN = 100
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "email": ("email", "mail", "emailaddress", "courriel", "adressecourriel", "adresseemail", "adressemail"),
+    "name": ("name", "fullname", "nom", "nomcomplet", "prenomnom"),
+    "role": ("role",),
+    "locations": ("locations", "location", "sites", "site", "lieux", "lieu"),
+    "group": ("accessgroup", "group", "groupedacces", "groupe"),
+    "tags": ("tags", "tag", "rfid", "badges", "badge", "rfidtags", "badgesrfid", "badgerfid"),
+    "until": ("until", "accessuntil", "lastday", "jusquau", "dernierjour", "fin"),
+    "language": ("language", "langue"),
+}  # fmt: skip
+EXAMPLE = "email;name;role;locations;access group;tags\nmarie@example.com;Marie Roux;operator;Lyon|Nantes;;04A1B2C3D4\n"
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """A line that cannot be taken; 0: the file as a whole."""
+
+    line: int
+    text: str
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """What a file says: whom to invite, with the number of the line; and what is wrong."""
+
+    wanted: list[tuple[int, NewInvitation]]
+    wrong: list[Wrong]
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------------
+
+
+def text_of_file(raw: bytes) -> str:
+    """The text, whatever the program that wrote it: UTF-8 with or without a mark, UTF-16 with one, else Windows-1252."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", "replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def _key(word: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", fold(word))
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that say something, with their numbers. Raises csv.Error."""
+    clean = text.replace("\0", "").lstrip("\ufeff")
+    head = clean.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = max(";,\t", key=head.count)
+    reader = csv.reader(io.StringIO(clean, newline=""), delimiter=delimiter)
+    for row in reader:
+        if any(cell.strip() for cell in row):
+            yield reader.line_num, [" ".join(cell.split()) for cell in row]
+
+
+class Reader:
+    """Makes invitations of lines: what words mean to this visitor in this organisation."""
+
+    def __init__(self, page: Page, offered: Choices) -> None:
+        self._page = page
+        self._offered = offered
+        self._now_ms = page.services.clock.now_ms()
+        self._roles = {
+            _key(word): role
+            for role in ROLES
+            for word in (role, *(translations(language).gettext(ROLE_WORDS[role]) for language in LANGUAGES))
+        }
+        self._places: dict[str, list[int]] = {}
+        for place in offered.places:
+            self._places.setdefault(fold(place.name), []).append(place.id)
+        self._groups = {fold(name): group_id for group_id, name in offered.groups.items()}
+
+    def parse(self, text: str) -> Parsed:
+        """Read a whole file."""
+        try:
+            rows = list(_rows(text))
+        except csv.Error:
+            return self._not_readable()
+        if not rows:
+            return Parsed([], [Wrong(0, self._page._("The file is empty."))])
+        columns = self._columns(rows[0][1])
+        if "email" not in columns:
+            return self._not_readable()
+        if len(rows) - 1 > ROWS_BOUND:
+            text = self._page._("A file holds %(n)s people at most.", n=self._page.formats.number(ROWS_BOUND))
+            return Parsed([], [Wrong(0, text)])
+        wanted: list[tuple[int, NewInvitation]] = []
+        wrong: list[Wrong] = []
+        for number, row in rows[1:]:
+            cells = {name: row[place] for name, place in columns.items() if place < len(row)}
+            try:
+                wanted.append((number, self._invitation(cells)))
+            except ValueError as error:
+                wrong.append(Wrong(number, str(error)))
+        if not wanted and not wrong:
+            wrong.append(Wrong(0, self._page._("The file names its columns, and nobody.")))
+        return Parsed(wanted, wrong)
+
+    def _not_readable(self) -> Parsed:
+        say = self._page._
+        return Parsed(
+            [], [Wrong(0, say("The first line must name the columns, “email” among them. Is it a CSV file?"))]
+        )
+
+    def _columns(self, head: list[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for place, word in enumerate(head):
+            name = next((name for name, words in COLUMNS.items() if _key(word) in words), None)
+            if name is not None:
+                found.setdefault(name, place)
+        return found
+
+    def _invitation(self, cells: dict[str, str]) -> NewInvitation:
+        """Raises ValueError with what is wrong, in a sentence."""
+        say, email = self._page._, cells.get("email", "").casefold()
+        if not is_email(email) or len(email) > EMAIL_BOUND:
+            raise ValueError(say("“%(word)s” is no e-mail address.", word=email[:80]))
+        role = self._role(cells.get("role", ""))
+        location_ids = tuple(dict.fromkeys(map(self._place, _split(cells.get("locations", "")))))
+        if role in OF_LOCATIONS and not location_ids:
+            raise ValueError(say("%(email)s needs a location: without one they would see nothing.", email=email))
+        return NewInvitation(
+            email=email,
+            name=cells.get("name", "")[:NAME_BOUND],
+            role=role,
+            location_ids=() if role == "super-admin" else location_ids,
+            access_group_id=self._group(cells.get("group", "")),
+            tags=tags_of(self._page, _split(cells.get("tags", ""))),
+            language=languages.known(cells.get("language", "")[:2].casefold()) or self._page.language,
+            membership_expires_ms=self._until(cells.get("until", "")),
+        )
+
+    def _role(self, word: str) -> Role:
+        role = self._roles.get(_key(word)) if word else "user"
+        if role is None:
+            raise ValueError(self._page._("“%(word)s” is no role.", word=word[:80]))
+        if not may_give(self._page.scope, role):
+            raise ValueError(self._page._("You cannot give this role."))
+        return role
+
+    def _place(self, word: str) -> int:
+        found = self._places.get(fold(word), [])
+        if not found:
+            raise ValueError(self._page._("There is no location “%(word)s”.", word=word[:80]))
+        if len(found) > 1:
+            raise ValueError(self._page._("There are several locations “%(word)s”.", word=word[:80]))
+        return found[0]
+
+    def _group(self, word: str) -> int | None:
+        if word and fold(word) not in self._groups:
+            raise ValueError(self._page._("There is no access group “%(word)s”.", word=word[:80]))
+        return self._groups[fold(word)] if word else None
+
+    def _until(self, word: str) -> int | None:
+        french = re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", word)  # 24/12/2026
+        day = f"{french[3]}-{int(french[2]):02}-{int(french[1]):02}" if french else word
+        try:
+            return until_ms(day, self._offered.zone, self._now_ms)
+        except ValueError:
+            raise ValueError(
+                self._page._(
+                    "“%(word)s” is no last day of access: a day from today on, within five years.", word=word[:40]
+                )
+            ) from None
+
+
+def _split(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split("|") if part.strip()]
+
+
+# ---- pages ---------------------------------------------------------------------------------------------------------------
+
+
+@get("/users/import", may="invite_people")
+async def import_page(page: Page) -> Response[str]:
+    """Where the file is chosen."""
+    return _show(page, Parsed([], []), "")
+
+
+@post("/users/import", may="invite_people", status_code=200)
+async def import_file(page: Page) -> Response[str]:
+    """Look at a file and say what it would do; or, confirmed, do it."""
+    form: Any = await page.request.form()
+    confirmed = form.get("csv")
+    text = confirmed if isinstance(confirmed, str) else await _uploaded(form.get("file"))
+    if text is None or len(text.encode("utf-8", "ignore")) > 2 * FILE_BOUND_BYTES:
+        why = page._("Choose a file of one megabyte at most.")
+        return _show(page, Parsed([], [Wrong(0, why)]), "", 422)
+    text = text.encode("utf-8", "ignore").decode()
+    offered = await choices(page)
+    parsed = await asyncio.to_thread(Reader(page, offered).parse, text)
+    parsed = await _checked(page, parsed, offered)
+    if parsed.wrong:
+        return _show(page, parsed, "", 422)
+    if not isinstance(confirmed, str):
+        return _show(page, parsed, text)
+    wanted = [one for _, one in parsed.wanted]
+    found = await send(page, wanted, offered)
+    if found:
+        return _show(page, Parsed(parsed.wanted, [Wrong(0, sentence) for sentence in found]), "", 422)
+    return page.go("/users?state=invited", toast=sent_text(page, len(wanted)))
+
+
+async def _uploaded(file: object) -> str | None:
+    if not isinstance(file, UploadFile):
+        return None
+    raw = await file.read(FILE_BOUND_BYTES + 1)
+    return text_of_file(raw) if 0 < len(raw) <= FILE_BOUND_BYTES else None
+
+
+async def _checked(page: Page, parsed: Parsed, offered: Choices) -> Parsed:
+    """Add what the database knows: who is a member, who is invited, whose tags those are."""
+    places = [place.id for place in offered.places]
+    wanted = [one for _, one in parsed.wanted]
+    now_ms = page.services.clock.now_ms()
+    found = await problems(page.services.db, page.scope, wanted, places, now_ms)
+    wrong = [Wrong(parsed.wanted[n][0], problem_text(page, problem, wanted[n])) for n, problem in found.items()]
+    return Parsed(parsed.wanted, sorted([*parsed.wrong, *wrong], key=lambda one: one.line))
+
+
+def _show(page: Page, parsed: Parsed, text: str, status_code: int = 200) -> Response[str]:
+    return page.show(
+        "users/import.html",
+        status_code,
+        wrong=parsed.wrong,
+        wanted=parsed.wanted,
+        text=text,
+        shown=SHOWN,
+        example=EXAMPLE,
+        rows_bound=ROWS_BOUND,
+        role_words={role: page._(word) for role, word in ROLE_WORDS.items()},
+    )
+
+
+ROUTES = [import_page, import_file]
