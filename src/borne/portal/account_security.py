@@ -25,7 +25,7 @@ from borne.store.db import Transaction
 
 async def changed(tx: Transaction, page: PageView, action: str, what: str, **details: object) -> None:
     """Write the audit rows of a change to one's own account, and mail the person (`what`: an English sentence)."""
-    await record_of_person(page, tx, action, page.person.person_id, **details)
+    await record_of_person(page, tx, action, page.person.person_id, by_themself=True, **details)
     await account_mail.write(tx, page, page.person.person_id, what)
 
 
