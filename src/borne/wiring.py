@@ -21,6 +21,8 @@ from typing import Any
 
 import uvicorn
 
+from borne.api.app import beside, create_api
+from borne.api.services import ApiServices
 from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
@@ -215,7 +217,7 @@ class Server:
         portal = self.settings.portal
         app = create_app(self._services())
         config = uvicorn.Config(
-            app,
+            beside(app, create_api(self._api_services())),
             lifespan="on",
             http=Connection,
             ws="none",
@@ -262,6 +264,14 @@ class Server:
             facts=engine.facts,
             waiting=engine.waiting,
             dead_letters=engine.dead_letters,
+        )
+
+    def _api_services(self) -> ApiServices:
+        return ApiServices(
+            db=self.db,
+            clock=self.clock,
+            restarts=self.restarts,
+            trusted_proxies=tuple(self.settings.portal.trusted_proxies),
         )
 
     def _services(self) -> Services:
