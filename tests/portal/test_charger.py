@@ -218,4 +218,5 @@ async def test_deleting_asks_first_and_leaves_nothing_to_see(site: Site) -> None
         assert (await camille.get(f"/chargers/{charger_id}")).status_code == 200
         answer = await post(camille, f"/chargers/{charger_id}/delete")
         assert answer.headers["location"] == "/chargers"
-        assert (await camille.get(f"/chargers/{charger_id}")).status_code == 404
+        gone = await camille.get(f"/chargers/{charger_id}")
+        assert gone.headers["location"] == f"/chargers/archived/{charger_id}", "its history stays"

@@ -12,9 +12,12 @@ from typing import Any
 import httpx
 from sqlalchemy import select, text, update
 
+from borne.core.actor import Actor
+from borne.engine.devices import Devices
 from borne.store import consents
+from borne.store.db import Transaction
 from borne.store.schema import batches, chargers, locations, memberships, organisations, people, restarts
-from tests.support.portal import csrf, log_in
+from tests.support.portal import csrf, log_in, post
 from tests.support.restart_site import Site, running_site
 from tests.support.routes import (
     ADMIN_ELSEWHERE,
@@ -22,6 +25,7 @@ from tests.support.routes import (
     ASSIGNED,
     EVERYBODY,
     FIRST_ID,
+    GUEST,
     INSTALLER,
     NOBODY,
     OPERATOR,
@@ -40,6 +44,7 @@ class Estate:
     other_location_id: int
     _clients: dict[str, httpx.AsyncClient]
     _names: Iterator[int] = field(default_factory=itertools.count)
+    _looks_in: bool = False
 
     async def thing(self, location_id: int | None = None) -> dict[str, int]:
         """A new charger with a restart that waits for tomorrow and a batch of it, all of them Camille's doing."""
@@ -63,7 +68,17 @@ class Estate:
             "organisation_id": site.organisation_id,
             "super_admin_id": site.camille_id,
             "consent_id": await self.consent(),
+            "archived_id": await self.archived(location_id),
         }
+
+    async def archived(self, location_id: int) -> int:
+        """A charger that Camille put into the archive."""
+        site, services = self.site, self.site.portal.services
+        charger_id = await site.add_charger(f"Zebra archived {next(self._names)}", location_id=location_id)
+        by = Actor(site.camille_id, "Camille")
+        devices = Devices(services.engine, services.audit, services.charger_key)
+        assert await devices.archive(by, site.organisation_id, charger_id)
+        return charger_id
 
     async def consent(self) -> int:
         """The installation's operator asks to look in; nobody has answered."""
@@ -71,7 +86,13 @@ class Estate:
         async with site.portal.db.transaction() as tx:
             person_id = await tx.value(select(people.c.id).where(people.c.email == INSTALLER))
             return await consents.ask(
-                tx, site.organisation_id, person_id=person_id, person_name="Ines", why="help", hours=4, now_ms=site.now_ms
+                tx,
+                site.organisation_id,
+                person_id=person_id,
+                person_name="Ines",
+                why="help",
+                hours=4,
+                now_ms=site.now_ms,
             )
 
     async def assign(self, charger_id: int) -> None:
@@ -80,12 +101,23 @@ class Estate:
             await tx.run(text(f"INSERT INTO assignments (person_id, charger_id) VALUES ({person_id}, {charger_id})"))
         self.site.portal.app.state.access.changed(person_id)
 
+    async def set_plan(self, plan: str) -> None:
+        """Of both organisations."""
+        async with self.site.portal.db.transaction() as tx:
+            await tx.run(update(organisations).values(plan=plan))
+        for (person_id,) in await self.site.portal.db.all(select(people.c.id)):
+            self.site.portal.app.state.access.changed(person_id)
+
     async def client(self, who: str) -> httpx.AsyncClient:
         """Their browser, logged in."""
         client = self._clients[who]
         if not client.cookies:
             await csrf(client)
             assert who == ANONYMOUS or (await log_in(client, who)).status_code == 303
+        if who == GUEST and not self._looks_in:
+            self._looks_in = True
+            answer = await post(client, "/organisation", organisation_id=str(self.site.organisation_id))
+            assert answer.status_code == 303
         return client
 
     async def ask(self, who: str, name: str, ids: dict[str, int]) -> httpx.Response:
@@ -103,7 +135,19 @@ class Estate:
         """All that a denied request might have changed."""
         db = self.site.portal.db
         tables = (chargers, restarts, batches, organisations, locations, memberships)
-        return [[tuple(row) for row in await db.all(select(table))] for table in tables]
+        kept = ([column for column in table.c if column.name != "seen_ms"] for table in tables)
+        return [[tuple(row) for row in await db.all(select(*columns))] for columns in kept]
+
+
+async def let_in(tx: Transaction, organisation_id: int, person_id: int, site: Site) -> None:
+    """Camille lets the operator of the installation look in for a day."""
+    consent_id = await consents.ask(
+        tx, organisation_id, person_id=person_id, person_name="Greta", why="help", hours=24, now_ms=site.now_ms
+    )
+    await consents.answer(
+        tx, organisation_id, consent_id, person_id=site.camille_id, person_name="Camille", until_ms=site.now_ms + 86_400_000,
+        now_ms=site.now_ms,
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -118,10 +162,12 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(STRANGER, (other_id, "super-admin"))
         await portal.add_person(NOBODY)
         await portal.add_person(INSTALLER, operates=True)
+        guest_id = await portal.add_person(GUEST, operates=True)
         async with portal.db.transaction() as tx:
             for table in ("chargers", "restarts", "batches", "consents"):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
-        clients = {who: portal.client() for who in EVERYBODY}
+            await let_in(tx, here, guest_id, site)
+        clients = {who: portal.client() for who in (*EVERYBODY, GUEST)}
         try:
             yield Estate(site, other_id, other_place, clients)
         finally:

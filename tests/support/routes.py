@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from borne.core import policy
+from borne.core.scope import Role
+
 SUPER, ADMIN, ADMIN_ELSEWHERE = "camille@a.test", "ali@a.test", "nadia@a.test"
 OPERATOR, OPERATOR_ELSEWHERE = "oscar@a.test", "olga@a.test"
 ASSIGNED, UNASSIGNED = "uma@a.test", "zoe@a.test"
 STRANGER, NOBODY, INSTALLER, ANONYMOUS = "eve@b.test", "noor@c.test", "ines@c.test", ""
+GUEST = "greta@c.test"  # as INSTALLER, and looks into the organisation with its consent: what she gets follows from core.policy
+ROLES: dict[str, Role] = {
+    SUPER: "super-admin", ADMIN: "admin", ADMIN_ELSEWHERE: "admin", OPERATOR: "operator", OPERATOR_ELSEWHERE: "operator",
+    ASSIGNED: "user", UNASSIGNED: "user", STRANGER: "super-admin",
+}  # fmt: skip
 EVERYBODY = (
     SUPER, ADMIN, ADMIN_ELSEWHERE, OPERATOR, OPERATOR_ELSEWHERE, ASSIGNED, UNASSIGNED, STRANGER, NOBODY, INSTALLER, ANONYMOUS,
 )  # fmt: skip
@@ -41,7 +49,7 @@ class Rule:
 ANYONE = frozenset(EVERYBODY)
 THE_CHARGER = {"charger": "{charger_id}"}
 EDIT = {"name": "Renamed", "model": "other", "location": "{home_id}"}
-PLACE = {"name": "Renamed", "time_zone": "UTC", "currency": "EUR"}
+PLACE = {"name": "Place {charger_id}", "time_zone": "UTC", "currency": "EUR"}
 NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
 POLICY: dict[str, Rule] = {
     "GET /": Rule(PERSONS, 303),
@@ -49,7 +57,7 @@ POLICY: dict[str, Rule] = {
     "GET /favicon.ico": Rule(ANYONE),
     "GET /healthz": Rule(ANYONE),
     "GET /{path}": Rule(frozenset(), 404),
-    "GET /login": Rule(ANYONE, says=dict.fromkeys(PERSONS, 303)),
+    "GET /login": Rule(frozenset((ANONYMOUS,)), says=dict.fromkeys(PERSONS, 303)),
     "POST /login": Rule(ANYONE, 422),
     "POST /logout": Rule(PERSONS, 303),
     "GET /forgotten": Rule(ANYONE),
@@ -116,6 +124,9 @@ POLICY: dict[str, Rule] = {
     "POST /locations/{location_id}/edit": Rule(REACH_AS_ADMIN, 303, form=PLACE),
     "GET /locations/{location_id}/delete": Rule(frozenset((SUPER,))),
     "POST /locations/{location_id}/delete": Rule(frozenset(), says={SUPER: 409}),  # chargers stand there
+    "GET /chargers/import": Rule(ADMINS),
+    "POST /chargers/import": Rule(ADMINS, 422),
+    "POST /chargers/import/add": Rule(ADMINS, 422),
     "GET /chargers/add": Rule(ADMINS),
     "POST /chargers/add": Rule(ADMINS, 422),
     "GET /chargers": Rule(MEMBERS),
@@ -133,6 +144,18 @@ POLICY: dict[str, Rule] = {
     "POST /chargers/{charger_id}/enable": Rule(REACH_AS_ADMIN, 303),
     "GET /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN),
     "POST /chargers/{charger_id}/delete": Rule(REACH_AS_ADMIN, 303),
+    "GET /chargers/{charger_id}/replace": Rule(REACH_AS_ADMIN),
+    "POST /chargers/{charger_id}/replace": Rule(REACH_AS_ADMIN, form={"name": "New", "model": "copper"}),
+    "GET /chargers/{charger_id}/archive": Rule(REACH_AS_ADMIN),
+    "POST /chargers/{charger_id}/archive": Rule(REACH_AS_ADMIN, 303),
+    "GET /chargers/{charger_id}/hand-over": Rule(frozenset((SUPER,))),
+    "POST /chargers/{charger_id}/hand-over": Rule(frozenset((SUPER,))),
+    "POST /chargers/{charger_id}/hand-over/cancel": Rule(frozenset((SUPER,)), 303),
+    "GET /chargers/take": Rule(ADMINS),
+    "POST /chargers/take": Rule(ADMINS, 422),
+    "GET /chargers/archived": Rule(STAFF),
+    "GET /chargers/archived/{archived_id}": Rule(REACH_AS_STAFF),
+    "POST /chargers/archived/{archived_id}/restore": Rule(REACH_AS_ADMIN, form={"location": "{home_id}"}),
     "GET /chargers/{charger_id}/restart": Rule(REACH),
     "POST /chargers/{charger_id}/restart": Rule(frozenset(), says=dict.fromkeys(REACH, 409), form={"when": "now"}),
     "GET /chargers/{charger_id}/restart/icon": Rule(REACH),
@@ -159,6 +182,24 @@ POLICY: dict[str, Rule] = {
     "GET /audit": Rule(OWNERS),
     "GET /audit.csv": Rule(OWNERS),
 }
+
+
+def expected(who: str, name: str, may: str) -> int | None:
+    """The status that somebody gets at a route (whose handler says `may`) for what is there; None: it is not there for them."""
+    rule = POLICY[name]
+    if who == GUEST and may not in ("anyone", "person", "installation"):
+        looks = name.startswith("GET ") and (may == "member" or policy.POLICY[may].guests)  # type: ignore[index]
+        return expected(SUPER, name, may) if looks else None
+    who = INSTALLER if who == GUEST else who
+    return rule.status if who in rule.who else rule.says.get(who)
+
+
+def is_permitted(who: str, name: str, may: str) -> bool:
+    """Whether the role alone may do what a route is for, whatever the plan and the thing."""
+    rule = policy.POLICY[may]  # type: ignore[index]
+    return rule.guests and name.startswith("GET ") if who == GUEST else ROLES.get(who) in rule.roles
+
+
 OF_A_THING = [name for name in POLICY if "_id}" in name]
 # Open to strangers too, and there is nothing there.
 NOT_FOUND_BY_ANYONE = {"GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}"}

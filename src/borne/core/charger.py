@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from borne.core.effects import CloseLink, Details, Effect, Record
 from borne.core.facts import (
     Booted,
+    ChargerReplaced,
     ClockStepped,
     ConnectorStatus,
     Fact,
@@ -61,6 +62,7 @@ class ChargerState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of one charger."""
 
     epoch: int = 0
+    before_epoch: int = 0  # links up to this one were those of a device that stood here before
     online: bool = False
     incarnation: int = 0
     protocol: Protocol | None = None
@@ -124,6 +126,8 @@ def step(state: ChargerState, fact: Fact) -> Stepped:
             return _firmware(state, fact)
         case Noted():
             return state, (Record(fact.kind, fact.details),)
+        case ChargerReplaced():
+            return _replaced(state)
         case ServerReturned() if state.online:
             return _server_returned(state, fact)
         case ClockStepped():
@@ -204,6 +208,12 @@ def _firmware(state: ChargerState, fact: FirmwareStatusChanged) -> Stepped:
     return replace(state, updating_until_ms=until_ms), (Record("firmware", {"status": fact.status}),)
 
 
+def _replaced(state: ChargerState) -> Stepped:
+    """Nothing is known of the new device but that no older link is its own: the old one may still be open, and is over."""
+    effects = (CloseLink(state.epoch, "replaced"),) if state.online else ()
+    return ChargerState(epoch=state.epoch + 1, before_epoch=state.epoch + 1), effects
+
+
 def _server_returned(state: ChargerState, fact: ServerReturned) -> Stepped:
     lost = LinkLost(charger_id=fact.charger_id, at_ms=fact.down_from_ms, epoch=state.epoch, how="crashed", ours=True)
     return _lost(state, lost)
@@ -225,7 +235,7 @@ def status(state: ChargerState, at_ms: int, *, restarting: bool) -> Status:
     if restarting:
         return "restarting"
     if not state.online:
-        return "offline" if state.epoch else "never"
+        return "offline" if state.epoch > state.before_epoch else "never"
     if state.updating_until_ms > at_ms:
         return "updating"
     words = {

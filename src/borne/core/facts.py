@@ -265,7 +265,14 @@ class BootTriggered(Fact, frozen=True, gc=False, kw_only=True):
 
 
 class ChargerRemoved(Fact, frozen=True, gc=False, kw_only=True):
-    """Somebody deletes the charger: whatever it does from now on will not be seen."""
+    """Whatever the charger does from now on will not be seen: somebody deletes, archives or hands it over, or puts another
+    device in its place."""
+
+    why: Literal["deleted", "archived", "handed_over", "replaced"] = "deleted"
+
+
+class ChargerReplaced(Fact, frozen=True, gc=False, kw_only=True):
+    """Another device stands in the charger's place from now on: what was learnt of the old one says nothing of it."""
 
 
 # ---- time --------------------------------------------------------------------------------------------------------

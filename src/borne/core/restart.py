@@ -361,7 +361,7 @@ def _removed(state: RestartState, fact: ChargerRemoved) -> Stepped:
     """Nothing more will be heard: what has no verdict gets its last one, and nobody listens on."""
     if state.verdict is not None:
         return replace(state, watches=False), ()
-    state, effects = _end(state, fact, "not_sent" if state.phase in BEFORE_SENDING else "unknown", "deleted")
+    state, effects = _end(state, fact, "not_sent" if state.phase in BEFORE_SENDING else "unknown", fact.why)
     return replace(state, watches=False), effects
 
 

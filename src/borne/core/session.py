@@ -51,7 +51,12 @@ def superseded(fact: SessionStarted, open_sessions: list[SessionRow]) -> list[Se
 
 def closed_by_boot(fact: Booted, open_sessions: list[SessionRow]) -> list[SessionRow]:
     """Open sessions of a charger that restarted: no stop was received. A late one still completes them."""
-    return [replace(row, ended_ms=fact.at_ms, end_reason=NO_STOP_RECEIVED) for row in open_sessions]
+    return closed_without_stop(fact.at_ms, open_sessions)
+
+
+def closed_without_stop(at_ms: int, open_sessions: list[SessionRow]) -> list[SessionRow]:
+    """Open sessions of a charger that is heard no more."""
+    return [replace(row, ended_ms=at_ms, end_reason=NO_STOP_RECEIVED) for row in open_sessions]
 
 
 def ended(row: SessionRow, fact: SessionEnded) -> SessionRow:

@@ -38,11 +38,12 @@ FAILED_REASONS = (
 )
 UNKNOWN_REASONS = (
     "back_without_boot", "boot_proves_nothing", "borne_was_down", "left_unanswered", "no_answer", "no_sign", "error_answered",
-    "never_idle", "evse_not_seen", "came_back_late", "deleted",
+    "never_idle", "evse_not_seen", "came_back_late", "deleted", "archived", "handed_over",
+    "replaced",
 )  # fmt: skip
 NOT_SENT_REASONS = (
     "withdrawn", "booted_first", "offline", "link_busy", "never_free", "role", "plan", "model", "never_connected", "restarting",
-    "updating", "disabled", "stopped", "deleted",
+    "updating", "disabled", "stopped", "deleted", "archived", "handed_over", "replaced",
 )  # fmt: skip
 
 

@@ -184,13 +184,11 @@ async def _changes(
     after: dict[str, str] = {}
     for name, value in msgspec.structs.asdict(what).items():
         old = getattr(row, name)
-        if old == value:
-            continue
-        if name == "location_id":
-            name = "location"
-            old = await store.location_name(tx, organisation_id, old)
-            value = await store.location_name(tx, organisation_id, value)
-        before[name], after[name] = old, value
+        if name == "location_id" and old != value:
+            before["location"] = await store.location_name(tx, organisation_id, old)
+            after["location"] = await store.location_name(tx, organisation_id, value)
+        elif old != value:
+            before[name], after[name] = old, value
     return before, after
 
 

@@ -11,6 +11,7 @@ from borne.core.facts import (
     Booted,
     BootTriggered,
     ChargerRemoved,
+    ChargerReplaced,
     ClockStepped,
     Fact,
     FirmwareStatusChanged,
@@ -64,6 +65,7 @@ CONCERNS: dict[type[Fact], tuple[bool, bool]] = {
     BootTriggered: (False, True),
     Woke: (False, True),
     ChargerRemoved: (False, True),
+    ChargerReplaced: (True, False),
     ClockStepped: (True, True),
     ServerReturned: (True, True),
 }

@@ -13,35 +13,50 @@ from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath
 
 from borne.portal import (
+    access_groups,
     account,
     account_passkeys,
     account_security,
     account_tokens,
     account_totp,
     add_charger,
+    archived_chargers,
     attempts,
     audit,
     batches,
     charger,
+    charger_device,
     charger_edit,
+    charger_import,
     chargers,
     confirm,
     consents,
+    driver,
     errors,
     help_super_admins,
     installation,
+    invitations,
     live,
     locations,
     login,
     looking_in,
+    notice_settings,
+    notices,
     organisation,
     outbox,
     passkeys,
     plan,
     restart,
     restarts,
+    roles,
     second_factor,
+    sessions,
     setup,
+    tags,
+    unsubscribe,
+    user_access,
+    user_import,
+    users,
 )
 from borne.portal.access import Access, guard
 from borne.portal.assets import Assets
@@ -54,20 +69,25 @@ from borne.portal.services import Services
 MODULES: tuple[Any, ...] = (
     login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
     attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
-    locations, organisation,
-    audit,
+    locations, organisation, charger_import,
+    audit, charger_device, archived_chargers,
     installation, looking_in, help_super_admins, consents,
     plan,
+    users, invitations, user_import, roles,
+    notices, notice_settings, unsubscribe,
+    access_groups, tags, user_access, driver, sessions,
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000
 
 
-@get("/", may="person")
+@get("/", may="person", by_provider=True)
 async def home(page: Page) -> Response[str]:
     """The first page of the menu that this person has."""
-    entries = page.frame.paths
-    return page.go("/chargers" if page.person.organisation and "/chargers" in entries else "/account")
+    scope = page.person.scope
+    if page.person.organisation is None:
+        return page.go("/account")
+    return page.go("/home" if scope and scope.role == "user" else "/chargers")
 
 
 @get("/static/{tree:str}/{path:path}", may="anyone", before_setup=True)

@@ -20,7 +20,7 @@ from borne.portal.charger_row import may_change, model_name, row_of, state_of
 from borne.portal.frame import Page
 from borne.portal.restart import last_restarts, told
 from borne.portal.statuses import EventLine, Look, connector_look, event_line, security_word, status_look
-from borne.store import events
+from borne.store import archived_chargers, events
 from borne.store.frame_log import NEWEST_MS
 
 TIMELINE_LINES = 20
@@ -211,8 +211,13 @@ def _event(page: Page, row: Any) -> EventLine:
 
 @get("/chargers/{charger_id:int}", may="see_chargers")
 async def charger(page: Page, charger_id: FromPath[int], before: FromQuery[int | None] = None) -> Response[str]:
-    """The page of one charger."""
-    row = await row_of(page, charger_id)
+    """The page of one charger; of one that left, the page of its history."""
+    try:
+        row = await row_of(page, charger_id)
+    except NotFoundException:
+        if page.scope.role != "user" and await archived_chargers.by_id(page.services.db, page.scope, charger_id):
+            return page.go(f"/chargers/archived/{charger_id}")
+        raise
     return page.show(
         "charger/index.html",
         **await top_context(page, row),

@@ -12,9 +12,9 @@ from borne.core import policy
 from borne.core.access import may_add_charger
 from borne.core.models import CATALOGUE
 from borne.engine import onboarding
+from borne.portal.charger_device import devices_of
 from borne.portal.charger_form import Entered, entered, places_to_add, problems
 from borne.portal.charger_row import may_change, row_of
-from borne.portal.charger_device import devices_of
 from borne.portal.credentials import credentials
 from borne.portal.forms import Form
 from borne.portal.frame import Page

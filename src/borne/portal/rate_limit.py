@@ -21,6 +21,7 @@ class Limits:
         self.account = Counter(15, 15 * MINUTE_MS, now_ms)  # failures of one account: slow from here on, never shut
         self.forgotten = Counter(3, 15 * MINUTE_MS, now_ms)  # mails to one account
         self.forgotten_address = Counter(20, 60 * MINUTE_MS, now_ms)
+        self.handover = Counter(10, 15 * MINUTE_MS, now_ms)  # codes that took no charger
         self.setup = Counter(20, 5 * MINUTE_MS, now_ms)
         # Codes of a second factor: only who knows the password gets that far, so that these shut for a while.
         self.code = Counter(10, 15 * MINUTE_MS, now_ms)  # of one person, from wherever

@@ -95,6 +95,12 @@ TEXTS: dict[tuple[str, str], str] = {
     ),
     ("unknown", "deleted"): N_("The charger was deleted before it was known how the restart went."),
     ("not_sent", "deleted"): N_("The charger was deleted before anything was sent to it."),
+    ("unknown", "archived"): N_("The charger was archived before it was known how the restart went."),
+    ("not_sent", "archived"): N_("The charger was archived before anything was sent to it."),
+    ("unknown", "handed_over"): N_("The charger was handed over before it was known how the restart went."),
+    ("not_sent", "handed_over"): N_("The charger was handed over before anything was sent to it."),
+    ("unknown", "replaced"): N_("Another device took the charger’s place before it was known how the restart went."),
+    ("not_sent", "replaced"): N_("Another device took the charger’s place before anything was sent to the old one."),
     ("not_sent", "withdrawn"): N_("It was withdrawn before anything was sent to the charger."),
     ("not_sent", "booted_first"): N_(
         "The charger booted by itself before the command was sent: there was nothing left to do."

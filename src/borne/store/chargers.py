@@ -139,6 +139,12 @@ async def create_again(tx: Transaction, charger_id: int, new: NewCharger, now_ms
     await tx.insert_many(chargers, ("id", *_COLUMNS), [(charger_id, *_row(new, places, now_ms))])
 
 
+async def create_some(tx: Transaction, new: Sequence[NewCharger], now_ms: int) -> list[int]:
+    """Add some chargers, at most a few hundred; their ids. Raises Conflict when an identity is taken, UnknownLocationError."""
+    places = await _places(tx, {one.location_id for one in new})
+    return await tx.insert_ids(chargers, _COLUMNS, [_row(one, places, now_ms) for one in new])
+
+
 async def create_many(tx: Transaction, new: Iterable[NewCharger], now_ms: int) -> int:
     """Add any number of chargers, in slices between which the loop runs. Returns how many."""
     waiting, total = iter(new), 0

@@ -842,7 +842,7 @@ location_slots = Table(
     _int("slot_ms"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("location_id", "slot_ms"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "slot_ms"),
     Index(None, "organisation_id", "slot_ms"),
     sqlite_with_rowid=False,
 )
@@ -855,7 +855,7 @@ location_days = Table(
     _int("organisation_id"),
     *_sums(),
     _int("peak_wh", default="0"),  # the most energy of one slot: the highest quarter-hour average
-    PrimaryKeyConstraint("location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -868,7 +868,7 @@ charger_days = Table(
     _int("day"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("charger_id", "location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "charger_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -881,7 +881,7 @@ person_days = Table(
     _int("day"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("person_id", "organisation_id", "location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "person_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -894,7 +894,7 @@ location_hours = Table(  # of the week, by month: what the heat map shows
     _int("hour"),  # of the week, from Monday midnight
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("location_id", "month", "hour"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "month", "hour"),
     Index(None, "organisation_id", "month"),
     sqlite_with_rowid=False,
 )

@@ -475,7 +475,7 @@ location_slots = Table(
     _int("slot_ms"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("location_id", "slot_ms"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "slot_ms"),
     Index(None, "organisation_id", "slot_ms"),
     sqlite_with_rowid=False,
 )
@@ -488,7 +488,7 @@ location_days = Table(
     _int("organisation_id"),
     *_sums(),
     _int("peak_wh", default="0"),
-    PrimaryKeyConstraint("location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -501,7 +501,7 @@ charger_days = Table(
     _int("day"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("charger_id", "location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "charger_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -514,7 +514,7 @@ person_days = Table(
     _int("day"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("person_id", "organisation_id", "location_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "person_id", "location_id", "day"),
     Index(None, "organisation_id", "day"),
     sqlite_with_rowid=False,
 )
@@ -527,7 +527,7 @@ location_hours = Table(
     _int("hour"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("location_id", "month", "hour"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "month", "hour"),
     Index(None, "organisation_id", "month"),
     sqlite_with_rowid=False,
 )
@@ -711,12 +711,12 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
         None,
     ),
     ("tags_person_id", "tags", ["person_id"], False, None),
+    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
+    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
+    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
-    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
-    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
-    ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
 )
 
 
