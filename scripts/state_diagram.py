@@ -89,7 +89,8 @@ def facts(state: RestartState, at_ms: int) -> Iterator[tuple[str, Fact]]:
     else:
         yield from on_a_link(state, mine)
     yield "the session ends", SessionEnded(**link, transaction="1")
-    yield "the charger is deleted", ChargerRemoved(**mine)
+    for why in ("deleted", "archived", "handed_over", "replaced"):
+        yield "the charger is taken away", ChargerRemoved(**mine, why=why)  # type: ignore[arg-type]
     yield "Borne was down", ServerReturned(**mine, down_from_ms=at_ms - 1)
     if state.wake_at_ms is not None and state.phase != "ended":
         words = {"waiting": "its time comes", "requested": "two minutes pass"}.get(state.phase, "the deadline passes")
