@@ -48,6 +48,8 @@ from borne.store.schema import (
     batches,
     chargers,
     events,
+    identities,
+    identity_providers,
     jobs,
     locations,
     logins,
@@ -85,6 +87,7 @@ def recursive(*, ours: bool) -> Any:
 
 REFUSED = {
     "a select": select(chargers.c.id),
+    "any row": select(chargers.c.id).where(or_(OURS, true()), not_(false())),
     "by its own id": select(chargers.c.name).where(chargers.c.id == SOME_ID),
     "by a list of ids": select(chargers.c.name).where(chargers.c.id.in_(bindparam("ids", expanding=True))),
     "by something unique": select(chargers.c.id).where(chargers.c.identity == bindparam("identity")),
@@ -174,6 +177,9 @@ REFUSED = {
     "organisations": select(organisations.c.name),
     "everybody": select(people.c.email),
     "everybody by a word": select(people.c.id).where(people.c.name.like(bindparam("word"))),
+    "what a person's own rows name": select(identity_providers.c.name)
+    .join(identities, identities.c.provider_id == identity_providers.c.id)
+    .where(identities.c.person_id == bindparam("me")),
     "sweeping people": delete(logins).where(logins.c.expires_ms < bindparam("now_ms")),
     "a token": select(api_tokens.c.person_id).where(api_tokens.c.token_hash == bindparam("token_hash")),
     "across without a reason": across(select(chargers.c.id), "needed"),
@@ -194,6 +200,7 @@ GOOD = {
     ),
     "an organisation": select(organisations.c.name).where(organisations.c.id == ORGANISATION),
     "no row": select(chargers.c.id).where(false()),
+    "no row either": select(chargers.c.id).where(and_(OURS, false())).where(chargers.c.id > 3),
     "both arms of an or": select(chargers.c.id).where(
         or_(and_(OURS, chargers.c.status == "fault"), and_(OURS, chargers.c.online == 1))
     ),
@@ -257,6 +264,9 @@ GOOD = {
     "a person's own": select(people.c.name, logins.c.agent)
     .join(logins, logins.c.person_id == people.c.id)
     .where(people.c.email == bindparam("email")),
+    "identities of ours": select(identities.c.subject)
+    .join(identity_providers, identities.c.provider_id == identity_providers.c.id)
+    .where(identity_providers.c.organisation_id == ORGANISATION),
     "people of ours": select(people.c.name).join(memberships, memberships.c.person_id == people.c.id).where(
         memberships.c.organisation_id == ORGANISATION
     ),

@@ -1,4 +1,4 @@
-"""Every route x everybody x every object (A1, A2, R21), generated from the routes: one without a row in POLICY fails the test.
+"""Every route x everybody x every plan x every object (A1, A2, R21), generated from the routes: one without a row fails the test.
 
 The thing that addresses name is a charger in Lyon with a restart that waits and a batch of it, made by Camille. Whoever does not
 reach it gets exactly the answer that a missing one gives: status, headers and body.
@@ -7,7 +7,7 @@ reach it gets exactly the answer that a missing one gives: status, headers and b
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
+from borne.core import plans, policy
 from borne.store.schema import chargers, logins, memberships, people
 from tests.support.estate import Estate, running_estate
 from tests.support.portal import Portal, post
@@ -26,6 +27,7 @@ from tests.support.routes import (
     ASSIGNED,
     EVERYBODY,
     FIRST_ID,
+    GUEST,
     MISSING,
     NOT_FOUND_BY_ANYONE,
     OF_A_THING,
@@ -33,19 +35,29 @@ from tests.support.routes import (
     OPERATOR_ELSEWHERE,
     POLICY,
     REACH,
+    ROLES,
     STRANGER,
     SUPER,
     UNASSIGNED,
+    expected,
+    is_permitted,
 )  # fmt: skip
 
 pytestmark = pytest.mark.anyio
+# Less than what the action of the route would allow: who has the role and yet finds nothing.
+NARROWER = {"GET /chargers/archived": (ASSIGNED, UNASSIGNED)}  # what was theirs to use is no longer
+# After these the others would be answered differently.
+LAST = ("POST /installation/organisations/{organisation_id}/leave", "POST /logout")
 
 
-def routes_of(portal: Portal) -> Iterator[str]:
-    for route in portal.app.routes:
-        for method in route.route_handler_map:  # type: ignore[union-attr]
-            if method != "OPTIONS":
-                yield f"{method} {route.path_format}"
+def mays_of(portal: Portal) -> dict[str, str]:
+    """Whom each route is for, in the words of portal.access."""
+    return {
+        f"{method} {route.path_format}": handler.opt["may"]
+        for route in portal.app.routes
+        for method, (handler, _) in route.route_handler_map.items()  # type: ignore[union-attr]
+        if method != "OPTIONS"
+    }
 
 
 @pytest.fixture
@@ -68,37 +80,75 @@ def shape(answer: httpx.Response, ids: dict[str, int]) -> tuple[Any, ...]:
 
 
 async def test_every_route_has_its_row_and_every_row_its_route(estate: Estate) -> None:
-    assert sorted(routes_of(estate.site.portal)) == sorted(POLICY)
+    assert sorted(mays_of(estate.site.portal)) == sorted(POLICY)
 
 
-@pytest.mark.parametrize("who", EVERYBODY, ids=lambda who: who.partition("@")[0] or "anonymous")
+async def test_the_rows_are_what_the_policy_says(estate: Estate) -> None:
+    """Who gets something at a route has a role that may; who has the role gets it wherever no single thing is asked for."""
+    for name, may in mays_of(estate.site.portal).items():
+        for who in ROLES if name in POLICY and may in policy.POLICY else ():
+            gets = expected(who, name, may) is not None
+            if not is_permitted(who, name, may):
+                assert not gets, (name, may, who)
+            elif name not in OF_A_THING and who not in NARROWER.get(name, ()):
+                assert gets or POLICY[name].status == 404, (name, may, who)
+
+
+@pytest.mark.parametrize("who", [*EVERYBODY, GUEST], ids=lambda who: who.partition("@")[0] or "anonymous")
 async def test_everybody_at_every_route(estate: Estate, who: str) -> None:
     """First all that is denied, and nothing has changed; then all that is allowed, each at a thing of its own."""
+    mays = {name: may for name, may in mays_of(estate.site.portal).items() if name in POLICY}
     thing = await estate.thing()
     missing = dict.fromkeys(thing, MISSING) | {"home_id": thing["home_id"]}
     before = await estate.snapshot()
-    denied = [name for name, rule in POLICY.items() if who not in rule.who and who not in rule.says]
-    for name in denied:
-        answer = await estate.ask(who, name, thing)
-        if who == ANONYMOUS and name not in NOT_FOUND_BY_ANYONE:
-            assert_sent_to_login(name, answer)
-        else:
-            assert answer.status_code == 404, name
-        if name in OF_A_THING:
-            assert shape(answer, thing) == shape(await estate.ask(who, name, missing), missing | {"restart_id": 0}), (
-                name
-            )
+    for plan in ("basic", "standard", "business"):
+        await estate.set_plan(plan)
+        for name, may in mays.items():
+            await assert_denied(estate, who, name, may, plan, (thing, missing))
     assert await estate.snapshot() == before
-    for name in [name for name in POLICY if name not in denied]:
-        if name in ("POST /logout", "GET /login", "POST /account/password"):
-            continue  # logging out is the last thing to try; the others are looked at elsewhere
+    for name in [name for name, may in mays.items() if expected(who, name, may) is not None]:
+        if name in ("POST /account/password", *LAST):
+            continue  # the password is looked at elsewhere
         rule = POLICY[name]
         answer = await estate.ask(who, name, await estate.thing() if name in OF_A_THING or rule.form else thing)
-        expected = rule.says.get(who) if who in rule.says and who not in rule.who else rule.status
-        assert answer.status_code == expected, (name, answer.status_code)
+        assert answer.status_code == expected(who, name, mays[name]), (name, answer.status_code)
     if who != ANONYMOUS:
-        assert (await estate.ask(who, "POST /logout", thing)).status_code == 303
+        for name in LAST:
+            assert (await estate.ask(who, name, thing)).status_code == (expected(who, name, mays[name]) or 404)
         assert_sent_to_login("GET /account", await estate.ask(who, "GET /account", thing))
+
+
+async def assert_denied(
+    estate: Estate, who: str, name: str, may: str, plan: str, ids: tuple[dict[str, int], dict[str, int]]
+) -> None:
+    """What the role, the reach or the plan denies is denied; a page that is allowed shows with every plan.
+
+    Denied looks exactly like missing; who may by role is told which plan it takes.
+    """
+    thing, missing = ids
+    feature = policy.POLICY[may].feature if may in policy.POLICY else None
+    lacks = feature is not None and not plans.has(plan, feature) and is_permitted(who, name, may)
+    wanted = expected(who, name, may)
+    if wanted is not None and not lacks:
+        if name.startswith("GET ") and plan != "business":
+            # the page of a change to the plan that is there leads back
+            assert (await estate.ask(who, name, thing)).status_code in (wanted, 303), (name, plan)
+        return
+    answer = await estate.ask(who, name, thing)
+    if lacks:
+        assert feature
+        assert answer.status_code == 403, (name, plan)
+        assert plans.cheapest_with(feature).name in answer.text, (name, plan)
+    elif who == ANONYMOUS and name not in NOT_FOUND_BY_ANYONE:
+        assert_sent_to_login(name, answer)
+    else:
+        assert answer.status_code == 404, (name, plan)
+    if name in OF_A_THING:
+        there, not_there = (
+            shape(answer, thing),
+            shape(await estate.ask(who, name, missing), missing | {"restart_id": 0}),
+        )
+        assert there == not_there, (name, plan)
 
 
 def assert_sent_to_login(name: str, answer: httpx.Response) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Delete, Insert, Select, Table, TextClause, Update
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import (
+    AsBoolean,
     BinaryExpression,
     BindParameter,
     BooleanClauseList,
@@ -75,6 +76,11 @@ class Ref(NamedTuple):
         """The table that it names a row of."""
         return TABLES.kind(self.of.table, self.column)
 
+    @property
+    def binding_kind(self) -> str | None:
+        """The same, where it may bind others: a person's own rows name things of several organisations."""
+        return None if self.of.table.name in PERSONAL and self.kind != "people" else self.kind
+
 
 Refs = tuple[Ref, ...]  # the columns of a UNION's arms count together
 Some = frozenset[Occurrence]
@@ -104,7 +110,7 @@ class _Tie:
     def _one_way(self, known: Refs, other: Refs, bound: Some) -> Some:
         if len(other) != 1 or other[0].of not in self.may or not known or not all(one.of in bound for one in known):
             return NONE
-        same = {one.kind for one in known} == {other[0].kind}
+        same = {one.binding_kind for one in known} == {other[0].kind}
         return frozenset((other[0].of,)) if same and TABLES.tells(other[0].of.table, other[0].column) else NONE
 
 
@@ -286,7 +292,7 @@ class _Reading:
 
     def _facts(self, condition: Any, may: Some, level: _Level) -> list[_Fact]:
         condition = _bare(condition)
-        if isinstance(condition, False_):
+        if isinstance(condition, False_) or _is_never(condition):
             return [_Given(may)]  # no row at all
         if isinstance(condition, BooleanClauseList):
             parts = [self._facts(part, may, level) for part in condition.clauses]
@@ -356,6 +362,15 @@ def _bare(value: Any) -> Any:
             return value
 
 
+def _is_never(condition: Any) -> bool:
+    """What `and_(…, false())` becomes."""
+    return (
+        isinstance(condition, AsBoolean)
+        and isinstance(condition.element, False_)
+        and condition.operator is operators.is_true
+    )
+
+
 def _is_plus(value: Any) -> bool:
     return isinstance(value, UnaryExpression) and getattr(value.operator, "opstring", "") == "+"
 
@@ -386,7 +401,7 @@ def says_across(statement: Any) -> str | None:
 
 def touches_tenants(statement: Any) -> bool:
     """Whether a table of tenants occurs in it."""
-    return any(one.table.name not in PERSONAL for one in _read(statement).occurrences)
+    return any(one.table.name not in PERSONAL and not one.exempt for one in _read(statement).occurrences)
 
 
 def _read(statement: Any) -> _Reading:

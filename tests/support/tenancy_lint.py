@@ -37,7 +37,12 @@ SPEAK_TO_DRIVERS = ("store/lock.py", "sim/")  # the lock of one process; a simul
 SCOPES = {"scope", "organisation_id"}
 MAKERS = {"select", "update", "delete"}
 # Rows that are written back by the keys under which they were read, versions compared.
-BY_KEY = {("chargers", ("id", "version")), ("restarts", ("id", "version"))}
+BY_KEY = {
+    ("chargers", ("id", "version")),
+    ("restarts", ("id", "version")),
+    ("session_curves", ("session_id",)),
+    ("session_slots", ("session_id", "slot_ms")),
+}
 
 
 # ---- statements at module level --------------------------------------------------------------------------------------

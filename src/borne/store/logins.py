@@ -35,8 +35,12 @@ _by_token = select(
     logins.c.second_factor,
     has_any().label("has_second_factor"),
     logins.c.provider_id,
-    select(identity_providers.c.organisation_id)
-    .where(identity_providers.c.id == logins.c.provider_id, identity_providers.c.disabled == 0)
+    across(
+        select(identity_providers.c.organisation_id).where(
+            identity_providers.c.id == logins.c.provider_id, identity_providers.c.disabled == 0
+        ),
+        "a login names the provider that it came through",
+    )
     .scalar_subquery()
     .label("provider_organisation_id"),
 ).where(
