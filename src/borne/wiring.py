@@ -27,15 +27,21 @@ from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
 from borne.engine import house, mail
+from borne.engine import invitations as invitations_module
 from borne.engine import plans as plans_module
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
 from borne.engine.audit_watch import AuditWatch
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
+from borne.engine.invitations import Invitations
 from borne.engine.jobs import Jobs
+from borne.engine.notice_mail import NoticeMail
+from borne.engine.notifications import Notifications
+from borne.engine.metering import Meter
 from borne.engine.passwords import Passwords
 from borne.engine.plans import Plans
+from borne.engine.prices import Prices
 from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
@@ -47,9 +53,11 @@ from borne.gateway.schema_files import load_dialects
 from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.signs import flush_signs
+from borne.portal import invitation_mail
 from borne.portal.app import create_app
 from borne.portal.connection import Connection
 from borne.portal.live import close_streams
+from borne.portal.notice_words import composer
 from borne.portal.services import Health, PortalSettings, Services
 from borne.settings import Settings, SettingsError
 from borne.store import chargers, people
@@ -107,8 +115,17 @@ class Server:
         handlers = {batches_module.JOB_KIND: self.batches.fill, mail.KIND: self.mail.deliver}
         self.plans = Plans(self.db, self.bus, self.clock, self.audit, self.restarts, self.batches)
         handlers |= {plans_module.CHANGE_KIND: self.plans.carry_out, plans_module.DAYS_KIND: self.plans.write_down}
+        write = invitation_mail.writer(self.settings.portal_url)
+        invited = Invitations(self.db, self.bus, self.clock, self.mail, self.audit, write)
+        handlers |= {invitations_module.JOB_KIND: invited.deliver}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
+        self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
+        self.engine.metered = self.meter.take
         self.sweep = Sweep(self.db, self.clock)
+        self.notifications = Notifications(self.db, self.bus, self.clock)
+        notice_key = key_from(Path(self.settings.data_folder), "notices")
+        compose = composer(self.settings.portal_url, self.clock.now_ms)
+        self.notice_mail = NoticeMail(self.db, self.clock, self.mail, notice_key, compose)
         self.audit_watch = AuditWatch(self.db, self.audit, Path(self.settings.data_folder), self.clock)
 
     async def _authorise(self, charger_id: int, tag: str) -> TagAnswer:
@@ -154,7 +171,7 @@ class Server:
         await house.begin(self.engine)
         exits.push_async_callback(self._end_house)
         await self.plans.begin()
-        for part in (self.timers, self.jobs, self.sweep, self.audit_watch):
+        for part in (self.timers, self.jobs, self.meter, self.sweep, self.audit_watch, self.notifications, self.notice_mail):
             part.start()
             exits.push_async_callback(part.stop)
         if not await people.exist(self.db):
@@ -290,6 +307,7 @@ class Server:
             audit=self.audit,
             audit_watch=self.audit_watch,
             box=self.box,
+            notice_mail=self.notice_mail,
             charger_key=self.charger_key,
             setup_code=self.setup_code,
             health=self._health,
@@ -314,6 +332,7 @@ def portal_settings(settings: Settings) -> PortalSettings:
         csrf_secret=key.hex(),
         trusted_proxies=tuple(settings.portal.trusted_proxies),
         default_plan=settings.default_plan,
+        private_providers=settings.portal.private_providers,
     )
 
 

@@ -84,3 +84,6 @@ class FaultyTransaction(Transaction):
         self, table: Table, keys: Columns, columns: Columns, rows: Sequence[Values], *, keep: bool = False
     ) -> int:
         return await self.real.upsert_many(table, keys, columns, rows, keep=keep)
+
+    async def add_many(self, table: Table, keys: Columns, added: Columns, rows: Sequence[Values]) -> None:
+        await self.real.add_many(table, keys, added, rows)

@@ -9,6 +9,7 @@ import msgspec
 
 Topic = Literal[
     "charger", "restart", "batch", "restart_due", "directory", "login", "close_link", "job", "location", "notices",
+    "session",
 ]  # fmt: skip
 
 

@@ -157,8 +157,15 @@ def _placed(
         )
         if key not in known or sample.received_ms < known[key][1].received_ms:
             known[key] = (sample.received_ms if at_ms is None else at_ms, sample)
-    placed = sorted(known.values(), key=lambda one: (one[0], one[1].received_ms, one[1]))
+    placed = sorted(known.values(), key=_order)
     return start_ms, placed
+
+
+def _order(placed: tuple[int, Sample]) -> tuple[int, ...]:
+    """By time; what one instant says in an order that is always the same, a register that is higher later."""
+    at_ms, sample = placed
+    values = (sample.received_ms, sample.register_wh, sample.interval_wh, sample.power_w)
+    return (at_ms, *(-1 if value is None else value for value in values))
 
 
 def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample]], suspects: set[Suspect]) -> int:

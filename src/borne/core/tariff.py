@@ -1,7 +1,7 @@
 """What energy costs: fixed, by the time of use, or slot by slot from a day-ahead list. Exact integers throughout.
 
-A price is in millionths of the location's currency a kWh. Wh times micros a kWh are billionths of the currency: costs are kept in these
-nanos, without any rounding, and rounded once, where somebody reads them.
+A price is in millionths of the location's currency a kWh. Wh times micros a kWh are billionths of the currency: costs are kept in
+these nanos, without any rounding, and rounded once, where somebody reads them.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class TimeOfUse(msgspec.Struct, frozen=True, tag="time_of_use"):
 
 
 class Dynamic(msgspec.Struct, frozen=True, tag="dynamic"):
-    """The prices of a list (`feed_id`), times `factor_permille`, plus `markup_micros`; `micros` where the list has a gap."""
+    """The prices of a list (`list_id`), times `factor_permille`, plus `markup_micros`; `micros` where the list has a gap."""
 
-    feed_id: int
+    list_id: int
     factor_permille: int = 1_000
     markup_micros: int = 0
     micros: int | None = None
@@ -56,17 +56,17 @@ class Dynamic(msgspec.Struct, frozen=True, tag="dynamic"):
 Tariff: TypeAlias = Fixed | TimeOfUse | Dynamic
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """A tariff with the instant from which it counts, and what solar energy would have earned (micros a kWh)."""
+class EnergyPrice(msgspec.Struct, frozen=True):
+    """A tariff with the instant from which it counts, and what energy earns that is fed in (micros a kWh)."""
 
     from_ms: int
     tariff: Tariff
     feed_in_micros: int = 0
 
 
-def rate_at(rates: Iterable[Rate], at_ms: int) -> Rate | None:
-    """The rate that counts at an instant: the last that began; None before the first."""
-    return max((rate for rate in rates if rate.from_ms <= at_ms), key=lambda rate: rate.from_ms, default=None)
+def price_at(prices: Iterable[EnergyPrice], at_ms: int) -> EnergyPrice | None:
+    """What counts at an instant: the last that began; None before the first."""
+    return max((price for price in prices if price.from_ms <= at_ms), key=lambda price: price.from_ms, default=None)
 
 
 def price_micros(tariff: Tariff, slot_ms: int, zone: tzinfo, listed: Mapping[int, int]) -> int | None:

@@ -94,6 +94,7 @@ class Engine:
         self.counts = Counts(lambda: len(self._inbox))
         self._preparers = preparers or {}
         self.after: Callable[[Transaction, Writes], Awaitable[None]] | None = None
+        self.metered: Callable[[list[tuple[Any, ...]]], None] | None = None  # gets readings that were committed
         self._on_broken = on_broken
         self._inbox: deque[Item] = deque()
         self._rooms: dict[int, Room] = {}
@@ -240,6 +241,8 @@ class Engine:
                 _tell(item, outcome)
         for hint in writes.hints_after_commit():
             self.bus.publish(hint)
+        if writes.readings and self.metered is not None:
+            self.metered(writes.readings)
 
     async def enter(self, tx: Transaction, ids: set[int]) -> dict[int, Room]:
         """The rooms of these chargers, loaded where they are not in memory."""

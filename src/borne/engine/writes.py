@@ -42,7 +42,7 @@ class Writes:
         self.tells: list[tuple[Held, TellBatch]] = []
         self.hints: list[Hint] = []
         self._events: list[tuple[Any, ...]] = []
-        self._readings: list[tuple[Any, ...]] = []
+        self.readings: list[tuple[Any, ...]] = []
         self._messages: list[tuple[Any, ...]] = []
         self._news: list[tuple[Any, ...]] = []
         self._audits: list[tuple[Audit, Actor, str, About, int, dict[str, object]]] = []
@@ -60,7 +60,7 @@ class Writes:
         """Readings in the order of their message."""
         index = self.next_index
         for r in found:
-            self._readings.append(
+            self.readings.append(
                 (
                     at_ms, charger_id, index, evse, connector, transaction, r.quantity, r.value, r.device_ms, r.phase, r.context,
                     r.location, r.raw,
@@ -106,8 +106,8 @@ class Writes:
 
     async def save(self, tx: Transaction) -> None:
         """Write everything. Raises VersionConflictError when a version did not match."""
-        if self._readings:
-            await tx.insert_many(readings, READING_COLUMNS, self._readings)
+        if self.readings:
+            await tx.insert_many(readings, READING_COLUMNS, self.readings)
         if self.changed:
             rows: tuple[list[Any], list[Any]] = ([], [])
             for room in self.changed.values():

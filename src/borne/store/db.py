@@ -137,6 +137,12 @@ class Transaction(Reader):
         Returns how many rows were written. No two rows may have the same keys.
         """
 
+    @abstractmethod
+    async def add_many(self, table: Table, keys: Columns, added: Columns, rows: Sequence[Values]) -> None:
+        """Insert rows (keys, then `added`). Where the unique `keys` exist, the numbers of `added` are added to
+        those that are there. No two rows may have the same keys; give them in the order of the keys, always the same.
+        """
+
 
 class Database(Reader):
     """A database, open between `open` and `close`. Reads never block the loop and see only what is committed."""

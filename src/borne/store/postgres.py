@@ -212,6 +212,11 @@ class PostgresTransaction(Transaction):
         sql = self._database.statements.upsert(_insert, table, keys, columns, keep)
         return await self._execute(sql, *zip(*rows, strict=True))
 
+    async def add_many(self, table: Table, keys: Columns, added: Columns, rows: Sequence[Values]) -> None:
+        if rows:
+            sql = self._database.statements.add(_insert, table, keys, added)
+            await self._execute(sql, *zip(*rows, strict=True))
+
     async def _execute(self, sql: str, *arguments: Any) -> int:
         try:
             status: str = await self._usable().execute(sql, *arguments)

@@ -53,13 +53,14 @@ _save = across(
         meter_stop_wh=bindparam("new_meter_stop_wh"),
         end_reason=bindparam("new_end_reason"),
         conflicts=bindparam("new_conflicts"),
+        dirty=sessions.c.dirty + 1,
     ),
     "the engine follows the sessions of the charger whose turn it is",
 )
 _set_tag = across(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
-    .values(tag=bindparam("new_tag"), person_id=bindparam("new_person_id")),
+    .values(tag=bindparam("new_tag"), person_id=bindparam("new_person_id"), dirty=sessions.c.dirty + 1),
     "the engine follows the sessions of the charger whose turn it is",
 )
 

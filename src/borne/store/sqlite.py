@@ -249,6 +249,9 @@ class SqliteTransaction(Transaction):
         sql = self._database.statements.upsert(_insert, table, keys, columns, keep)
         return self._execute_many(sql, rows)
 
+    async def add_many(self, table: Table, keys: Columns, added: Columns, rows: Sequence[Values]) -> None:
+        self._execute_many(self._database.statements.add(_insert, table, keys, added), rows)
+
     def _execute(self, sql: str, arguments: Values) -> sqlite3.Cursor:
         try:
             return self._usable().execute(sql, arguments)

@@ -107,6 +107,18 @@ class Statements:
         changes = ", ".join(f'"{name}"=excluded."{name}"' for name in columns)
         return f"{text} ON CONFLICT ({listed(keys)}) DO {'NOTHING' if keep else f'UPDATE SET {changes}'}"
 
+    def add(
+        self,
+        insert: Callable[..., str],
+        table: Table,
+        keys: tuple[str, ...],
+        added: tuple[str, ...],
+    ) -> str:
+        """Return `insert`'s text; where the keys exist, the numbers of `added` are added to those that are there."""
+        text = self.text(insert, table, (*keys, *added))
+        changes = ", ".join(f'"{name}"="{table.name}"."{name}"+excluded."{name}"' for name in added)
+        return f"{text} ON CONFLICT ({listed(keys)}) DO UPDATE SET {changes}"
+
 
 def listed(columns: Iterable[str]) -> str:
     """Column names as a list of SQL."""

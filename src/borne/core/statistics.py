@@ -1,0 +1,111 @@
+"""Statistics: sums over the slots of sessions, by place and time. What a session adds is what it has now less what it had before.
+
+So the sum of the sessions is the statistics at any time, in one transaction, and measuring a session again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, tzinfo
+
+import msgspec
+
+SUMS = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown")
+EPOCH = date(1970, 1, 1).toordinal()
+HOURS_A_WEEK = 168
+
+
+class PricedSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A quarter of an hour of a session, with the price of its time (micros a kWh; None: not known yet)."""
+
+    slot_ms: int
+    energy_wh: int
+    charging_ms: int
+    plugged_ms: int
+    peak_w: int
+    price_micros: int | None
+
+    @property
+    def cost_nanos(self) -> int:
+        return 0 if self.price_micros is None else self.energy_wh * self.price_micros
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A session as it is counted: for whom, and its slots. `is_unknown`: its energy is not known."""
+
+    person_id: int | None
+    slots: tuple[PricedSlot, ...]
+    is_unknown: bool
+
+
+NOT_COUNTED = Counted(None, (), False)
+Sums = dict[tuple[int, ...], list[int]]  # key -> the numbers of SUMS
+
+
+class Changes:
+    """What to add to each table of sums. Keys are without the organisation, whose sessions alone are gathered."""
+
+    def __init__(self) -> None:
+        self.location_slots: Sums = {}  # location, slot
+        self.location_days: Sums = {}  # location, day
+        self.location_hours: Sums = {}  # location, month, hour of the week
+        self.charger_days: Sums = {}  # charger, location, day
+        self.person_days: Sums = {}  # person, location, day
+
+    def take(self, before: Counted, after: Counted, *, location_id: int, charger_id: int, zone: tzinfo) -> None:
+        """Count a session anew."""
+        for counted, sign in ((before, -1), (after, 1)):
+            for slot, values in _values(counted):
+                signed = [sign * value for value in values]
+                when = local(slot.slot_ms, zone)
+                _add(self.location_slots, (location_id, slot.slot_ms), signed)
+                _add(self.location_days, (location_id, when.day), signed)
+                _add(self.location_hours, (location_id, when.month, when.hour), signed)
+                _add(self.charger_days, (charger_id, location_id, when.day), signed)
+                if counted.person_id is not None:
+                    _add(self.person_days, (counted.person_id, location_id, when.day), signed)
+
+
+class Local(msgspec.Struct, frozen=True):
+    """An instant in a zone: days and months since the first of January 1970, the hour of the week from Monday midnight."""
+
+    day: int
+    month: int
+    hour: int
+
+
+def local(at_ms: int, zone: tzinfo) -> Local:
+    there = datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(zone)
+    month = (there.year - 1970) * 12 + there.month - 1
+    return Local(there.toordinal() - EPOCH, month, there.weekday() * 24 + there.hour)
+
+
+def day_start_ms(day: int, zone: tzinfo) -> int:
+    """The instant at which a day begins in a zone."""
+    there = datetime.combine(date.fromordinal(day + EPOCH), datetime.min.time(), zone)
+    return int(there.timestamp() * 1_000)
+
+
+def changed(sums: Sums) -> list[tuple[tuple[int, ...], list[int]]]:
+    """The keys whose numbers change, in their order: always the same, so that two writers never wait for each other in a ring."""
+    return sorted((key, values) for key, values in sums.items() if any(values))
+
+
+def _values(counted: Counted) -> Iterable[tuple[PricedSlot, tuple[int, ...]]]:
+    """Each slot with its numbers. A session is counted where it begins."""
+    for index, slot in enumerate(counted.slots):
+        unpriced_wh = slot.energy_wh if slot.price_micros is None else 0
+        is_first = int(index == 0)
+        yield (
+            slot,
+            (
+                slot.energy_wh, slot.charging_ms, slot.plugged_ms, slot.cost_nanos, unpriced_wh, is_first,
+                is_first * counted.is_unknown,
+            ),
+        )  # fmt: skip
+
+
+def _add(sums: Sums, key: tuple[int, ...], values: Iterable[int]) -> None:
+    kept = sums.setdefault(key, [0] * len(SUMS))
+    for index, value in enumerate(values):
+        kept[index] += value
