@@ -17,9 +17,11 @@ from sqlalchemy import create_engine
 
 from borne.bus.memory import MemoryBus
 from borne.engine.audit import Audit
+from borne.engine.notice_mail import NoticeMail
 from borne.engine.passwords import Passwords
 from borne.gateway.attempts import Attempts
 from borne.portal.app import create_app
+from borne.portal.notice_words import composer
 from borne.portal.services import Health, PortalSettings, Services
 from borne.store import organisations, people
 from borne.store.box import Box
@@ -137,6 +139,7 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "frame_log": FrameLog(folder / "frames"),
         "audit": Audit(b"a key of the tests", clock),
         "box": Box(b"a key of 32 bytes for the tests."),
+        "notice_mail": NoticeMail(db, clock, mail, b"a key of the tests", composer("http://portal.test", clock.now_ms)),  # type: ignore[arg-type]
         "charger_key": b"",
         "health": lambda: HEALTH,
         "storage_failing": lambda: False,

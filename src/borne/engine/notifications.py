@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 LOOK_FOR_NEWS_S = 2.0
 LOOK_AT_TROUBLES_S = 20.0
+MANY_KNOWN_MS = MANY_WITHIN_MS + 30_000  # after the first has left, all that left with it have been heard of
 SLICE = 200  # news or troubles a transaction: some milliseconds
 
 _encode = msgspec.json.Encoder().encode
@@ -162,7 +163,7 @@ class Notifications:
             told.hint(self._bus)
 
     async def _tell_many(self, looked_ms: int, now_ms: int) -> None:
-        found = await troubles.crossing(self._db, "offline", looked_ms - MANY_WITHIN_MS, now_ms - MANY_WITHIN_MS)
+        found = await troubles.crossing(self._db, "offline", looked_ms - MANY_KNOWN_MS, now_ms - MANY_KNOWN_MS)
         firsts: dict[tuple[int, int], list[int]] = defaultdict(list)
         for row in found:
             if row.many_ms is None:

@@ -1,4 +1,4 @@
-"""Forgets what nobody needs any more: old lines of timelines, done jobs, delivered mails, ended logins. A little at a time."""
+"""Forgets what nobody needs any more: old lines of timelines, done jobs, delivered mails, old notices, ended logins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from borne.engine.clock import NowMs
-from borne.store import events, jobs, logins, mails
+from borne.store import events, jobs, logins, mails, notices, troubles
 from borne.store.db import Database, StoreError
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ EVERY_S = 600.0
 PAUSE_S = 0.05
 SLICE = 500  # rows a transaction: some milliseconds
 DAY_MS = 86_400_000
-EVENTS_DAYS, JOBS_DAYS, MAILS_DAYS = 90, 7, 30
+EVENTS_DAYS, JOBS_DAYS, MAILS_DAYS, NOTICES_DAYS = 90, 7, 30, 90
 
 
 class Sweep:
@@ -51,6 +51,8 @@ class Sweep:
             (events.prune, now_ms - EVENTS_DAYS * DAY_MS),
             (jobs.prune, now_ms - JOBS_DAYS * DAY_MS),
             (mails.prune, now_ms - MAILS_DAYS * DAY_MS),
+            (notices.prune, now_ms - NOTICES_DAYS * DAY_MS),
+            (troubles.prune, now_ms - NOTICES_DAYS * DAY_MS),
             (logins.prune, now_ms),
         )
         for prune, before_ms in rules:

@@ -24,11 +24,12 @@ from litestar.utils.scope.state import ScopeState
 from markupsafe import Markup
 
 from borne.core.actor import Actor
-from borne.core.scope import Scope
+from borne.core.scope import Role, Scope
 from borne.engine.audit import About
 from borne.portal import language as languages
 from borne.portal.access import May, Visitor, scope_of, visitor_of
 from borne.portal.assets import SPRITE, Assets
+from borne.portal.bell import Bells
 from borne.portal.formats import Formats, iso
 from borne.portal.language import LANGUAGES, N_, Language
 from borne.portal.security import address_of, browser_cookie
@@ -49,7 +50,7 @@ AnyRequest = Request[Any, Any, Any]
 class Entry(msgspec.Struct, frozen=True):
     """An entry of the menu. It shows only where its page exists and to whom `may` names.
 
-    `far`: on a phone it is in the sheet behind the person's name, not in the bar.
+    `far`: on a phone it is in the sheet behind the person's name, not in the bar. `role`: it is for this role alone.
     """
 
     path: str
@@ -57,11 +58,15 @@ class Entry(msgspec.Struct, frozen=True):
     icon: str
     may: May
     far: bool = False
+    role: Role | None = None
 
 
 MENU = (
+    Entry("/home", N_("Home"), "house", "see_chargers", role="user"),
     Entry("/chargers", N_("Chargers"), "ev-charger", "member"),
     Entry("/restarts", N_("Restarts"), "history", "member"),
+    Entry("/sessions", N_("Sessions"), "zap", "see_sessions"),
+    Entry("/users", N_("Users"), "users", "see_people"),
     Entry("/locations", N_("Locations"), "map-pin", "see_locations"),
     Entry("/organisation", N_("Organisation"), "settings-2", "see_locations", far=True),
 )
@@ -79,6 +84,7 @@ class Frame:
     def __init__(self, services: Services, assets: Assets) -> None:
         self.services = services
         self.assets = assets
+        self.bells = Bells(services.db, services.bus)
         self.paths: frozenset[str] = frozenset()  # those of the routes, once the app is made
         self.formats = {language: Formats(language, services.clock.now_ms) for language in LANGUAGES}
         self._environments = {language: self._environment(language) for language in LANGUAGES}
@@ -249,12 +255,23 @@ class PageView:
             "path": self.request.url.path,
             "here": self._here(),
             "toast": self._toast,
+            "bell": self._bell(),
             "storage_failing": self.services.storage_failing(),
         }
 
+    def _bell(self) -> int | None:
+        """How many notices are not read, None when the bell has to ask; where there is none, too."""
+        scope = self.visitor.scope if self.visitor else None
+        return self.frame.bells.known(scope) if scope is not None else None
+
     def _entries(self, entries: tuple[Entry, ...]) -> list[Entry]:
         visitor = self.visitor
-        return [entry for entry in entries if visitor and entry.path in self.frame.paths and visitor.may(entry.may)]
+        role = visitor.scope.role if visitor and visitor.scope else None
+        return [
+            entry
+            for entry in entries
+            if visitor and entry.path in self.frame.paths and visitor.may(entry.may) and entry.role in (None, role)
+        ]
 
     def _here(self) -> str:
         """The address to come back to after a switch of language or theme."""

@@ -31,8 +31,10 @@ from borne.store import batch_list, charger_list, restarts
 from borne.store.db import Database
 
 Noun = Literal["charger", "restart", "batch"]
+Asked = Noun | Literal["chargers", "notices"]
 NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch")
 LIST = "chargers"  # the topic of counts: any charger of the scope changed
+OWN = "notices"  # the visitor's own: nobody can name another's
 
 MAX_TOPICS = 500
 MAX_STREAMS = 2_000
@@ -80,11 +82,12 @@ class Live:
     def __init__(self, bus: Bus) -> None:
         self._by_topic: dict[str, set[LiveStream]] = {}
         self._lists: dict[int, set[LiveStream]] = {}
+        self._owners: dict[int, set[LiveStream]] = {}
         self._streams: set[LiveStream] = set()
         self._memory: deque[tuple[int, Hint]] = deque(maxlen=MEMORY_BOUND)
         self._since_ms = _now_ms()
         self._is_closed = False
-        self._stops = [bus.listen(noun, self._heard) for noun in NOUNS]
+        self._stops = [bus.listen(noun, self._heard) for noun in (*NOUNS, OWN)]
 
     def check_room(self, person_id: int) -> None:
         """Raises TooManyRequestsException at the bounds."""
@@ -101,6 +104,8 @@ class Live:
             self._by_topic.setdefault(topic, set()).add(stream)
         if LIST in stream.topics:
             self._lists.setdefault(stream.scope.organisation_id, set()).add(stream)
+        if OWN in stream.topics:
+            self._owners.setdefault(stream.scope.person_id, set()).add(stream)
         if since_ms is not None:
             self._remind(stream, since_ms)
 
@@ -109,6 +114,7 @@ class Live:
         for topic in stream.topics:
             _discard(self._by_topic, topic, stream)
         _discard(self._lists, stream.scope.organisation_id, stream)
+        _discard(self._owners, stream.scope.person_id, stream)
 
     def close(self) -> None:
         """End all streams, so that the server can stop without waiting for browsers."""
@@ -134,6 +140,9 @@ class Live:
             for stream in self._lists.get(hint.organisation_id, ()):
                 if stream.concerns(hint):
                     stream.tell(LIST)
+        if hint.topic == OWN:
+            for stream in self._owners.get(hint.id, ()):
+                stream.tell(OWN)
 
     def _remind(self, stream: LiveStream, since_ms: int) -> None:
         """Tell what happened since then; all that it asked for where the memory does not reach back so far."""
@@ -151,6 +160,8 @@ class Live:
                 stream.tell(topic)
             if hint.topic == "charger" and LIST in stream.topics and stream.concerns(hint):
                 stream.tell(LIST)
+            if hint.topic == OWN and OWN in stream.topics and hint.id == stream.scope.person_id:
+                stream.tell(OWN)
 
 
 def _discard(where: dict[Any, set[LiveStream]], key: Any, stream: LiveStream) -> None:
@@ -179,9 +190,9 @@ def close_streams(app: Any) -> None:
 # ---- what may be listened to -------------------------------------------------------------------------------------
 
 
-def parsed(asked: str) -> dict[Noun | Literal["chargers"], list[int]]:
+def parsed(asked: str) -> dict[Asked, list[int]]:
     """Ids by noun. Raises ClientException for what is no list of topics, or too long a one."""
-    found: dict[Noun | Literal["chargers"], list[int]] = {}
+    found: dict[Asked, list[int]] = {}
     words = [word for word in asked.split(",") if word]
     if len(words) > MAX_TOPICS:
         raise ClientException(f"{MAX_TOPICS} topics at most")
@@ -189,6 +200,8 @@ def parsed(asked: str) -> dict[Noun | Literal["chargers"], list[int]]:
         noun, _, number = word.partition(":")
         if word == LIST:
             found["chargers"] = []
+        elif word == OWN:
+            found["notices"] = []
         elif noun in NOUNS and (one := number_of(number)) is not None:
             found.setdefault(noun, []).append(one)
         else:
@@ -196,9 +209,9 @@ def parsed(asked: str) -> dict[Noun | Literal["chargers"], list[int]]:
     return found
 
 
-async def allowed(db: Database, scope: Scope, asked: dict[Noun | Literal["chargers"], list[int]]) -> frozenset[str]:
+async def allowed(db: Database, scope: Scope, asked: dict[Asked, list[int]]) -> frozenset[str]:
     """The topics of what the scope reaches; the others are left out, as if they did not exist."""
-    topics: set[str] = {LIST} if LIST in asked else set()
+    topics: set[str] = {word for word in (LIST, OWN) if word in asked}
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
         for row in await restarts.owners(db, scope.organisation_id, asked["restart"]):

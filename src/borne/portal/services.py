@@ -15,6 +15,7 @@ from borne.engine.audit_watch import AuditWatch
 from borne.engine.batches import Batches
 from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
+from borne.engine.notice_mail import NoticeMail
 from borne.engine.passwords import Passwords
 from borne.engine.restarts import Restarts
 from borne.store.box import Box
@@ -60,6 +61,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True):
     default_plan: str = "business"  # a key of core.plans.PLANS
     login_days: int = 14  # without a visit
     reset_minutes: int = 60
+    private_providers: bool = False  # identity providers may be in our own network, and without TLS
 
     @property
     def is_https(self) -> bool:
@@ -98,6 +100,7 @@ class Services:
     frame_log: FrameLog
     audit: Audit
     box: Box
+    notice_mail: NoticeMail
     charger_key: bytes  # of the hashes of chargers' passwords; it lies outside the database
     health: Callable[[], Health]
     storage_failing: Callable[[], bool]  # True: what people do cannot be kept at the moment

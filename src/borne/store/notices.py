@@ -120,7 +120,6 @@ _hold_until = _hold.values(mail_after_ms=bindparam("new_ms", type_=BigInteger))
 
 _reached = (
     *_mine,
-    notices.c.in_portal == 1,
     or_(
         bindparam("all_locations", type_=BigInteger) == 1,
         notices.c.location_id.in_(bindparam("location_ids", expanding=True)),
@@ -130,11 +129,12 @@ _reached = (
         notices.c.charger_id.in_(bindparam("charger_ids", expanding=True)),
     ),
 )
-_unread = select(func.count()).where(*_reached, notices.c.read_ms.is_(None))
+_unread = select(func.count()).where(*_reached, notices.c.read_ms.is_(None), notices.c.in_portal == 1)
 _page = (
     select(notices)
     .where(
         *_reached,
+        notices.c.in_portal == 1,
         or_(bindparam("also_read", type_=BigInteger) == 1, notices.c.read_ms.is_(None)),
         or_(bindparam("any_event", type_=BigInteger) == 1, notices.c.event == bindparam("event")),
     )
@@ -186,7 +186,8 @@ async def set_rules(tx: Transaction, person_id: int, organisation_id: int, rows:
     await tx.run(_no_rules, {"person_id": person_id, "organisation_id": organisation_id})
     columns = ("person_id", "organisation_id", "event", "in_portal", "by_mail", "minutes")
     if rows:
-        await tx.insert_many(notification_rules, columns, [(person_id, organisation_id, *row) for row in rows])
+        values = [(person_id, organisation_id, *row) for row in rows]
+        await tx.upsert_many(notification_rules, columns[:3], columns[3:], values)
 
 
 async def quiet_of(db: Reader, person_id: int) -> Row | None:
@@ -290,7 +291,7 @@ async def page(db: Reader, scope: Scope, *, also_read: bool, event: str | None, 
 
 
 async def one(db: Reader, scope: Scope, notice_id: int) -> Row | None:
-    """A notice of this person; None when there is none, or what it tells of is out of reach by now."""
+    """A notice of this person, also one that was only mailed; None when there is none, or its thing is out of reach by now."""
     return await db.first(_one, {**_of(scope), "notice_id": notice_id})
 
 

@@ -5,12 +5,16 @@ import { LiveStream } from "./live-stream.js";
 const HERE_MS = 15_000;
 const PATIENCE_MS = 2_500; // a short break is nobody's business
 const AWAY_MS = 1_000;
+const BELL = "notices";
 const banner = document.getElementById("live-banner");
 let bannerTimer = null;
 let said = "";
 let awayAt = 0;
 // When the server made what is on screen: what happened since then is told when the stream opens.
-const madeMs = () => Math.min(...[...document.querySelectorAll("[data-made-ms]")].map((node) => Number(node.dataset.madeMs)));
+function madeMs() {
+  const made = [...document.querySelectorAll("[data-made-ms]")].map((node) => Number(node.dataset.madeMs));
+  return made.length ? Math.min(...made) : Number(document.getElementById("bell")?.dataset.bellMs ?? Infinity);
+}
 
 // ---- the stream: shared between tabs where the browser can, else this tab's own
 
@@ -47,6 +51,7 @@ function news({ changed, open, bye }) {
 // The login ended or its reach changed. A question that is on screen is still answered: the server judges the answer.
 const CLOSING_MS = 400; // a modal takes its step of the history back
 function reload() {
+  if (topicsOnPage().join() === BELL) return; // a page that only has the bell keeps what was typed into it
   const asking = document.querySelector("dialog[open]");
   if (asking) asking.addEventListener("close", () => setTimeout(() => location.reload(), CLOSING_MS), { once: true });
   else location.reload();
