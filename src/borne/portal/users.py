@@ -240,6 +240,7 @@ async def _show(
         logins=await people.logins_here(db, scope.organisation_id, row.id, now_ms),
         describe=describe_agent,
         is_phone=is_phone,
+        **await access_of_person(page, row),
     )
 
 

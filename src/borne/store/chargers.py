@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 from borne.core.models import model_of
 from borne.store.charger_list import search_text
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import assignments, chargers, locations
+from borne.store.schema import access_group_chargers, assignments, chargers, locations
 from borne.store.tenancy import across
 
 BULK_ROWS = 1000
@@ -73,6 +73,10 @@ _set_identity = (
 )
 _delete = delete(chargers).where(*_mine)
 _unassign = delete(assignments).where(assignments.c.charger_id.in_(select(C.id).where(*_mine)))
+_ungroup = delete(access_group_chargers).where(
+    access_group_chargers.c.organisation_id == bindparam("of_organisation_id"),
+    access_group_chargers.c.charger_id.in_(select(C.id).where(*_mine)),
+)
 _place_names = (
     select(locations.c.id, locations.c.name)
     .where(
@@ -234,7 +238,8 @@ async def put_in_place(
 
 async def remove(tx: Transaction, organisation_id: int, charger_id: int) -> bool:
     """Delete a charger and who may use it; its restarts and sessions stay in the history. False: no such charger."""
-    await tx.run(_unassign, _key(organisation_id, charger_id))
+    for statement in (_unassign, _ungroup):
+        await tx.run(statement, _key(organisation_id, charger_id))
     return await tx.run(_delete, _key(organisation_id, charger_id)) == 1
 
 

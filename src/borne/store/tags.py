@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import and_, bindparam, exists, or_, select
 
 from borne.store.db import Reader, Row, Transaction
@@ -68,6 +70,11 @@ _held = (
     )
     .where(chargers.c.id == bindparam("charger_id"), chargers.c.organisation_id == bindparam("organisation_id"))
 )
+_taking_any = select(locations.c.id).where(
+    locations.c.organisation_id == bindparam("organisation_id"),
+    locations.c.id.in_(bindparam("ids", expanding=True)),
+    locations.c.accepts_unknown_tags != 0,
+)
 
 
 async def find(db: Reader, organisation_id: int, tag: str) -> Row | None:
@@ -84,6 +91,12 @@ async def held(db: Reader, organisation_id: int, charger_id: int, tag: str) -> R
     """
     wanted = {"organisation_id": organisation_id, "charger_id": charger_id, "tag": tag.casefold()}
     return await db.first(_held, wanted, fast=True)
+
+
+async def places_taking_any(db: Reader, organisation_id: int, location_ids: Iterable[int]) -> set[int]:
+    """Those of the locations where tags that the organisation does not know may charge."""
+    values = {"organisation_id": organisation_id, "ids": list(location_ids)}
+    return {row.id for row in await db.all(_taking_any, values)}
 
 
 async def put(

@@ -1,0 +1,193 @@
+"""The list of sessions: those that run first, then the newest. Pages follow ids, never offsets.
+
+A session belongs to the organisation, the location and the owner of its tag, all of its time. Users see the sessions of tags that
+were theirs then; staff those of their locations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, select
+
+from borne.core.scope import Scope
+from borne.store.db import Reader, Row
+from borne.store.schema import chargers, locations, people, sessions, tags
+
+PAGE_ROWS = 50
+MOST_OF_A_PERSON = 5_000  # sessions that a sum of two months reads
+S = sessions.c
+Condition = ColumnElement[bool]
+_organisation_id: ColumnElement[int] = bindparam("organisation_id")
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list shows; None does not filter. `from_ms` <= start < `to_ms`. `charger_ids`: those of a search."""
+
+    charger_ids: tuple[int, ...] | None = None
+    location_id: int | None = None
+    person_id: int | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """`older`: where the next page begins (to be handed back as it is), None at the end."""
+
+    rows: list[Row]
+    older: str | None
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    runs: bool
+    own: bool  # of the scope's person alone
+    limited: bool  # to some locations
+    chargers: bool
+    location: bool
+    person: bool
+    since: bool
+    until: bool
+    before: bool
+
+
+def _conditions(shape: _Shape) -> list[Condition]:
+    wanted: tuple[tuple[bool, Condition], ...] = (
+        (shape.own, S.person_id == bindparam("own_id")),
+        (shape.limited, S.location_id.in_(bindparam("location_ids", expanding=True))),
+        (shape.chargers, S.charger_id.in_(bindparam("charger_ids", expanding=True))),
+        (shape.location, S.location_id == bindparam("location_id")),
+        (shape.person, S.person_id == bindparam("person_id")),
+        (shape.since, S.started_ms >= bindparam("from_ms")),
+        (shape.until, S.started_ms < bindparam("to_ms")),
+        (shape.before, S.id < bindparam("before_id")),
+    )
+    is_over = S.ended_ms.is_(None) if shape.runs else S.ended_ms.is_not(None)
+    return [S.organisation_id == _organisation_id, is_over, *(condition for holds, condition in wanted if holds)]
+
+
+@lru_cache(maxsize=256)
+def _ids(shape: _Shape) -> Select[Any]:
+    most = bindparam("most", type_=BigInteger)
+    return select(S.id).where(*_conditions(shape)).order_by(S.id.desc()).limit(most)
+
+
+_rows = (
+    select(
+        S.id, S.charger_id, S.location_id, S.evse, S.connector, S.tag, S.person_id, S.started_ms, S.ended_ms,
+        S.meter_start_wh, S.meter_stop_wh, S.end_reason,
+        # A charger that went to another organisation keeps its history here, but no longer says its name.
+        case((chargers.c.organisation_id == _organisation_id, chargers.c.name)).label("charger_name"),
+        locations.c.name.label("location_name"),
+        locations.c.time_zone,
+        people.c.name.label("person_name"),
+    )
+    .select_from(
+        sessions.outerjoin(chargers, and_(chargers.c.id == S.charger_id, chargers.c.organisation_id == _organisation_id))
+        .outerjoin(locations, and_(locations.c.id == S.location_id, locations.c.organisation_id == _organisation_id))
+        .outerjoin(people, people.c.id == S.person_id)
+    )
+    .where(S.organisation_id == _organisation_id, S.id.in_(bindparam("ids", expanding=True)))
+    .order_by(S.ended_ms.is_not(None), S.id.desc())
+)  # fmt: skip
+_months = (
+    select(S.started_ms, S.ended_ms, S.meter_start_wh, S.meter_stop_wh, locations.c.time_zone)
+    .select_from(
+        sessions.outerjoin(
+            locations, and_(locations.c.id == S.location_id, locations.c.organisation_id == _organisation_id)
+        )
+    )
+    .where(
+        S.organisation_id == _organisation_id,
+        S.person_id == bindparam("own_id"),
+        S.started_ms >= bindparam("from_ms"),
+    )
+    .order_by(S.id.desc())
+    .limit(MOST_OF_A_PERSON)
+)
+_tag_names = select(tags.c.tag, tags.c.name, tags.c.person_id).where(
+    tags.c.organisation_id == _organisation_id, tags.c.tag.in_(bindparam("tags", expanding=True)), tags.c.name != ""
+)
+_running = (
+    select(S.charger_id, S.evse, S.connector, S.started_ms)
+    .where(S.organisation_id == _organisation_id, S.person_id == bindparam("own_id"), S.ended_ms.is_(None))
+    .order_by(S.id.desc())
+    .limit(PAGE_ROWS)
+)
+
+
+def _asked(scope: Scope, wanted: Filter) -> tuple[_Shape, dict[str, Any]]:
+    values: dict[str, Any] = {"organisation_id": scope.organisation_id}
+    own = scope.role == "user"
+    more = {
+        "own_id": scope.person_id if own else None,
+        "location_ids": None if own or scope.location_ids is None else list(scope.location_ids),
+        "charger_ids": None if wanted.charger_ids is None else list(wanted.charger_ids),
+        "location_id": wanted.location_id,
+        "person_id": wanted.person_id,
+        "from_ms": wanted.from_ms,
+        "to_ms": wanted.to_ms,
+    }
+    values |= {name: value for name, value in more.items() if value is not None}
+    has = values.keys().__contains__
+    shape = _Shape(
+        runs=True, own=own, limited=has("location_ids"), chargers=has("charger_ids"), location=has("location_id"),
+        person=has("person_id"), since=has("from_ms"), until=has("to_ms"), before=False,
+    )  # fmt: skip
+    return shape, values
+
+
+async def page(db: Reader, scope: Scope, wanted: Filter, older: str = "", limit: int = PAGE_ROWS) -> Page:
+    """One page: id, charger_id, location_id, evse, connector, tag, person_id, started_ms, ended_ms, meter_start_wh,
+    meter_stop_wh, end_reason, charger_name (None: gone), location_name, time_zone, person_name."""
+    shape, values = _asked(scope, wanted)
+    runs, before_id = _place(older)
+    ids: list[int] = []
+    running = 0
+    for part in (True, False) if runs else (False,):
+        if before_id is not None:
+            values["before_id"] = before_id
+        asked = msgspec.structs.replace(shape, runs=part, before=before_id is not None)
+        found = await db.all(_ids(asked), {**values, "most": limit + 1 - len(ids)})
+        ids += [row.id for row in found]
+        if len(ids) > limit:
+            last_runs = part or limit <= running
+            return Page(await _read(db, scope, ids[:limit]), f"{'r' if last_runs else 'e'}{ids[limit - 1]}")
+        running = len(ids)
+        values.pop("before_id", None)
+        before_id = None
+    return Page(await _read(db, scope, ids), None)
+
+
+def _place(older: str) -> tuple[bool, int | None]:
+    """Among those that run (True) or those that are over, and before which id. The first page for what makes no sense."""
+    kind, number = older[:1], older[1:]
+    if kind in ("r", "e") and number.isascii() and number.isdigit() and len(number) <= 18:
+        return kind == "r", int(number)
+    return True, None
+
+
+async def _read(db: Reader, scope: Scope, ids: Sequence[int]) -> list[Row]:
+    return await db.all(_rows, {"organisation_id": scope.organisation_id, "ids": list(ids)}) if ids else []
+
+
+async def tag_names(db: Reader, scope: Scope, rows: Sequence[Row]) -> dict[tuple[str, int | None], str]:
+    """What the tags of sessions are called, by tag (casefolded) and owner: a tag given to somebody else has another name."""
+    wanted = sorted({row.tag.casefold() for row in rows if row.tag})
+    if not wanted:
+        return {}
+    found = await db.all(_tag_names, {"organisation_id": scope.organisation_id, "tags": wanted})
+    return {(row.tag, row.person_id): row.name for row in found}
+
+
+async def running(db: Reader, scope: Scope) -> list[Row]:
+    """charger_id, evse, connector, started_ms of the sessions of the scope's person that run."""
+    return await db.all(_running, {"organisation_id": scope.organisation_id, "own_id": scope.person_id})
+
+
+async def since(db: Reader, scope: Scope, from_ms: int) -> list[Row]:
+    """started_ms, ended_ms, meter_start_wh, meter_stop_wh, time_zone of the sessions of the scope's person, newest first."""
+    values = {"organisation_id": scope.organisation_id, "own_id": scope.person_id, "from_ms": from_ms}
+    return await db.all(_months, values)
