@@ -224,7 +224,6 @@ async def _show(
     return page.show(
         "users/person.html",
         status_code,
-        **await access_of_person(page, row),
         row=row,
         role=page._(ROLE_WORDS[row.role]),
         role_words={role: page._(word) for role, word in ROLE_WORDS.items()},
