@@ -27,7 +27,10 @@ class SettingsError(Exception):
 
 
 class Portal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The pages. `public_url` is what people type; links in mails start with it. `trusted_proxies` are addresses or networks."""
+    """The pages. `public_url` is what people type; links in mails start with it. `trusted_proxies` are addresses or networks.
+
+    `private_providers`: identity providers may be in this machine's own network, and without TLS.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -35,6 +38,7 @@ class Portal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: list[str] = []
     tls_certificate: str = ""
     tls_key: str = ""
+    private_providers: bool = False
 
 
 class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

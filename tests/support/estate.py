@@ -14,9 +14,22 @@ from sqlalchemy import select, text, update
 
 from borne.core.actor import Actor
 from borne.engine.devices import Devices
-from borne.store import consents
+from borne.store import access_groups, consents, identity_providers, tags
 from borne.store.db import Transaction
-from borne.store.schema import batches, chargers, locations, memberships, organisations, people, restarts
+from borne.store.schema import (
+    access_group_chargers,
+    access_group_people,
+    assignments,
+    batches,
+    chargers,
+    locations,
+    memberships,
+    organisations,
+    people,
+    restarts,
+)
+from borne.store.schema import access_groups as access_group_table
+from borne.store.schema import tags as tag_table
 from tests.support.portal import csrf, log_in, post
 from tests.support.restart_site import Site, running_site
 from tests.support.routes import (
@@ -69,7 +82,31 @@ class Estate:
             "super_admin_id": site.camille_id,
             "consent_id": await self.consent(),
             "archived_id": await self.archived(location_id),
+            "provider_id": await self.provider(),
+            **await self.driver(charger_id),
         }
+
+    async def driver(self, charger_id: int) -> dict[str, int]:
+        """A user with this charger, assigned and by a group, and a badge."""
+        here, number = self.site.organisation_id, FIRST_ID + 50_000 + next(self._names)
+        person_id = await self.site.portal.add_person(
+            f"driver{number}@a.test", (here, "user"), charger_ids=(charger_id,)
+        )
+        async with self.site.portal.db.transaction() as tx:
+            group_id = await access_groups.add(tx, here, f"Zebra group {number}", self.site.now_ms)
+            await access_groups.add_chargers(tx, here, group_id, [charger_id])
+            await access_groups.add_people(tx, here, group_id, [person_id])
+            await tags.put(tx, here, str(number), name="Zebra badge", person_id=person_id)
+        return {"person_id": person_id, "access_group_id": group_id, "tag_id": number}
+
+    async def provider(self) -> int:
+        """An identity provider that nobody logs in with."""
+        async with self.site.portal.db.transaction() as tx:
+            return await identity_providers.add(
+                tx, self.site.organisation_id, slug=f"zebra{next(self._names)}", name="Zebra login",
+                issuer="https://id.invalid", client_id="c", client_secret=None, covers_second_factor=False,
+                now_ms=self.site.now_ms,
+            )  # fmt: skip
 
     async def archived(self, location_id: int) -> int:
         """A charger that Camille put into the archive."""
@@ -123,7 +160,7 @@ class Estate:
     async def ask(self, who: str, name: str, ids: dict[str, int]) -> httpx.Response:
         method, path = name.split(" ", 1)
         rule, client = POLICY[name], await self.client(who)
-        address = path.format(**{"columns": "all", "token": "x", "tree": "x", "path": "x", **ids}) + rule.query
+        address = path.format(**{"columns": "all", "token": "x", "slug": "x", "tree": "x", "path": "x", **ids}) + rule.query
         if method == "GET":
             return await client.get(address, follow_redirects=False)
         form = {key: value.format(**ids) for key, value in rule.form.items()}
@@ -134,7 +171,10 @@ class Estate:
     async def snapshot(self) -> list[Any]:
         """All that a denied request might have changed."""
         db = self.site.portal.db
-        tables = (chargers, restarts, batches, organisations, locations, memberships)
+        tables = (
+            chargers, restarts, batches, organisations, locations, memberships, assignments, tag_table, access_group_table,
+            access_group_chargers, access_group_people,
+        )  # fmt: skip
         kept = ([column for column in table.c if column.name != "seen_ms"] for table in tables)
         return [[tuple(row) for row in await db.all(select(*columns))] for columns in kept]
 
@@ -164,7 +204,7 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(INSTALLER, operates=True)
         guest_id = await portal.add_person(GUEST, operates=True)
         async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches", "consents"):
+            for table in ("chargers", "restarts", "batches", "consents", "identity_providers"):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
             await let_in(tx, here, guest_id, site)
         clients = {who: portal.client() for who in (*EVERYBODY, GUEST)}

@@ -48,6 +48,7 @@ class Rule:
 
 ANYONE = frozenset(EVERYBODY)
 THE_CHARGER = {"charger": "{charger_id}"}
+PROVIDER = {"name": "Other", "issuer": "https://id.invalid", "client_id": "c"}
 EDIT = {"name": "Renamed", "model": "other", "location": "{home_id}"}
 PLACE = {"name": "Place {charger_id}", "time_zone": "UTC", "currency": "EUR"}
 NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
@@ -175,10 +176,56 @@ POLICY: dict[str, Rule] = {
     "GET /batches/{batch_id}/summary": Rule(REACH),
     "GET /batches/{batch_id}/items": Rule(REACH),
     "POST /batches/{batch_id}/answer": Rule(frozenset((SUPER,)), 303, form={"answer": "continue"}),  # her own
+    "GET /home": Rule(frozenset((ASSIGNED, UNASSIGNED)), says=dict.fromkeys(STAFF, 303)),
+    "GET /home/chargers": Rule(MEMBERS),
+    "GET /sessions": Rule(MEMBERS),
+    "GET /access-groups": Rule(ADMINS),
+    "POST /access-groups": Rule(ADMINS, 303, form={"name": "Group {charger_id}"}),
+    "GET /access-groups/{access_group_id}": Rule(REACH_AS_ADMIN),
+    "POST /access-groups/{access_group_id}": Rule(REACH_AS_ADMIN, 303, form={"name": "Other {charger_id}"}),
+    "GET /access-groups/{access_group_id}/chargers/add": Rule(REACH_AS_ADMIN),
+    "POST /access-groups/{access_group_id}/chargers": Rule(REACH_AS_ADMIN, 303, form=THE_CHARGER | {"do": "add"}),
+    "GET /access-groups/{access_group_id}/people": Rule(REACH_AS_ADMIN),
+    "GET /access-groups/{access_group_id}/people/add": Rule(REACH_AS_ADMIN),
+    "POST /access-groups/{access_group_id}/people": Rule(REACH_AS_ADMIN, 303, form={"person": "{person_id}"}),
+    "GET /access-groups/{access_group_id}/delete": Rule(REACH_AS_ADMIN),
+    "POST /access-groups/{access_group_id}/delete": Rule(REACH_AS_ADMIN, 303),
+    "GET /users/{person_id}/chargers": Rule(REACH_AS_ADMIN),
+    "GET /users/{person_id}/chargers/add": Rule(REACH_AS_ADMIN),
+    "POST /users/{person_id}/chargers": Rule(REACH_AS_ADMIN, 303, form=THE_CHARGER),
+    "GET /users/{person_id}/groups": Rule(REACH_AS_ADMIN),
+    "POST /users/{person_id}/groups": Rule(REACH_AS_ADMIN, 303, form={"group": "{access_group_id}"}),
+    "GET /users/{person_id}/tags": Rule(REACH_AS_ADMIN),
+    "POST /users/{person_id}/tags": Rule(REACH_AS_ADMIN, 303, form={"tags": "N{charger_id}"}),
+    "GET /tags": Rule(ADMINS),
+    "GET /tags/owners": Rule(ADMINS),
+    "GET /tags/add": Rule(ADMINS),
+    "POST /tags/add": Rule(ADMINS, 422),
+    "GET /tags/{tag_id}": Rule(REACH_AS_ADMIN),
+    "POST /tags/{tag_id}": Rule(REACH_AS_ADMIN, 303, form={"email": "driver{tag_id}@a.test"}),
+    "POST /tags/{tag_id}/block": Rule(REACH_AS_ADMIN, 303),
+    "POST /tags/{tag_id}/unblock": Rule(REACH_AS_ADMIN, 303),
+    "GET /tags/{tag_id}/delete": Rule(REACH_AS_ADMIN),
+    "POST /tags/{tag_id}/delete": Rule(REACH_AS_ADMIN, 303),
     "GET /plan": Rule(OWNERS),
     "GET /plan/change": Rule(OWNERS, query="?to=standard"),
     "POST /plan": Rule(OWNERS, 303, form={"plan": "business", "from": "business"}),
     "POST /plan/keep": Rule(OWNERS, 303),
+    "GET /login/organisation": Rule(ANYONE),
+    "POST /login/organisation": Rule(ANYONE),
+    "GET /login/with/{slug}": Rule(frozenset(), 404),
+    "GET /login/with/{slug}/go": Rule(frozenset(), 404),
+    "GET /login/with/{slug}/back": Rule(frozenset(), 404),
+    "GET /organisation/sign-in": Rule(OWNERS),
+    "GET /organisation/sign-in/add": Rule(OWNERS),
+    "POST /organisation/sign-in": Rule(OWNERS, 422),
+    "GET /organisation/sign-in/{provider_id}": Rule(frozenset((SUPER,))),
+    "POST /organisation/sign-in/{provider_id}": Rule(frozenset((SUPER,)), 303, form=PROVIDER),
+    "POST /organisation/sign-in/{provider_id}/test": Rule(frozenset((SUPER,))),
+    "POST /organisation/sign-in/{provider_id}/enable": Rule(frozenset((SUPER,)), 303),
+    "POST /organisation/sign-in/{provider_id}/disable": Rule(frozenset((SUPER,)), 303),
+    "POST /organisation/sign-in/{provider_id}/forget": Rule(frozenset((SUPER,)), 422),
+    "POST /organisation/sign-in/{provider_id}/remove": Rule(frozenset((SUPER,)), 303),
     "GET /audit": Rule(OWNERS),
     "GET /audit.csv": Rule(OWNERS),
 }
@@ -202,4 +249,7 @@ def is_permitted(who: str, name: str, may: str) -> bool:
 
 OF_A_THING = [name for name in POLICY if "_id}" in name]
 # Open to strangers too, and there is nothing there.
-NOT_FOUND_BY_ANYONE = {"GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}"}
+NOT_FOUND_BY_ANYONE = {
+    "GET /login/with/{slug}", "GET /login/with/{slug}/go", "GET /login/with/{slug}/back",
+    "GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}",
+}

@@ -70,7 +70,7 @@ class NewAccount(msgspec.Struct, frozen=True):
     """What somebody without an account chose."""
 
     name: str
-    password_hash: str
+    password_hash: str | None  # None: they log in otherwise
     language: str | None
 
 
@@ -243,15 +243,28 @@ class Invitations:
 
         Raises OverError, AccountExistsError, NoRoomError, and RefusedError for the person of another address.
         """
+        return await self._accept(token_hash(token), who, address)
+
+    async def accept_for(self, organisation_id: int, email: str, new: NewAccount, address: str) -> Accepted | None:
+        """Accept the open invitation to an address that the organisation's identity provider vouches for, for whoever has it
+        here, or for a new account. None: there is no invitation (any more). Raises NoRoomError."""
+        key = await store.open_key(self._db, organisation_id, email)
+        person = await people.by_email(self._db, email)
+        try:
+            return await self._accept(key, person.id if person else new, address) if key else None
+        except (OverError, AccountExistsError, RefusedError):
+            return None
+
+    async def _accept(self, key: bytes, who: int | NewAccount, address: str) -> Accepted:
         now_ms = self._clock.now_ms()
         try:
             async with self._db.transaction() as tx:
-                row = await store.by_token(tx, token_hash(token))
+                row = await store.by_token(tx, key)
                 if row is None:
                     raise OverError("unknown")
                 await people.lock_members(tx, row.organisation_id)
-                if not await store.take(tx, token_hash(token), now_ms):
-                    raise OverError(state_of(await store.by_token(tx, token_hash(token)), now_ms) or "unknown")
+                if not await store.take(tx, key, now_ms):
+                    raise OverError(state_of(await store.by_token(tx, key), now_ms) or "unknown")
                 person_id, name = await self._person(tx, row, who, now_ms)
                 if await people.member(tx, row.organisation_id, person_id) is None:
                     await plans.room_for(tx, row.organisation_id, "people", now_ms=now_ms, invited=False)

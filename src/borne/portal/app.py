@@ -12,6 +12,8 @@ from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath
 
+from borne.engine.oidc import Providers
+from borne.engine.outgoing import Outgoing
 from borne.portal import (
     access_groups,
     account,
@@ -42,6 +44,7 @@ from borne.portal import (
     looking_in,
     notice_settings,
     notices,
+    oidc,
     organisation,
     outbox,
     passkeys,
@@ -52,6 +55,7 @@ from borne.portal import (
     second_factor,
     sessions,
     setup,
+    sign_in,
     tags,
     unsubscribe,
     user_access,
@@ -72,7 +76,7 @@ MODULES: tuple[Any, ...] = (
     locations, organisation, charger_import,
     audit, charger_device, archived_chargers,
     installation, looking_in, help_super_admins, consents,
-    plan,
+    plan, oidc, sign_in,
     users, invitations, user_import, roles,
     notices, notice_settings, unsubscribe,
     access_groups, tags, user_access, driver, sessions,
@@ -144,7 +148,13 @@ def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
         exception_handlers=errors.HANDLERS,
         before_send=[add_headers(services.settings)],
         state=State(
-            {"frame": frame, "access": access, "limits": Limits(services.clock.now_ms), "live": live.Live(services.bus)}
+            {
+                "frame": frame,
+                "access": access,
+                "limits": Limits(services.clock.now_ms),
+                "live": live.Live(services.bus),
+                "providers": Providers(Outgoing(services.settings.private_providers), services.clock),
+            }
         ),
         openapi_config=None,
         logging_config=None,

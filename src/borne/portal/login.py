@@ -24,7 +24,7 @@ from borne.portal.forms import Form, email_of, password_of, text_of
 from borne.portal.frame import Page
 from borne.portal.rate_limit import Limits
 from borne.portal.security import local_path, login_cookie
-from borne.store import login_steps, logins, people, second_factor
+from borne.store import identity_providers, login_steps, logins, people, second_factor
 from borne.store.db import Row, Transaction
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ AGENT_BOUND = 300
 TOKEN_BYTES = 32
 MINUTE_MS = 60_000
 DAY_S = 86_400
+TOKEN_LENGTH = 43  # of 32 bytes
 SECOND_FACTOR_MINUTES = 10
+PROVIDER_COOKIE = "borne_provider"  # the slug of the identity provider that this browser came in by last
 
 
 class Through(msgspec.Struct, frozen=True):
@@ -54,17 +56,22 @@ def limits_of(page: Page) -> Limits:
 async def login_page(page: Page, next: FromQuery[str | None] = None) -> Response[str]:
     if page.visitor is not None:
         return page.go(local_path(next))
-    return show_login(page, local_path(next))
+    slug = page.request.cookies.get(PROVIDER_COOKIE, "")
+    provider = await identity_providers.by_slug(page.services.db, slug) if 0 < len(slug) <= TOKEN_LENGTH else None
+    return show_login(page, local_path(next), provider=provider)
 
 
-def show_login(page: Page, onward: str, status_code: int = 200, *, email: str = "", error: str = "") -> Response[str]:
-    """The login page. `onward`: where to go after it."""
+def show_login(
+    page: Page, onward: str, status_code: int = 200, *, email: str = "", error: str = "", provider: Row | None = None
+) -> Response[str]:
+    """The login page. `onward`: where to go after it. `provider`: the one that this browser came in by last."""
     return page.show(
         "login.html",
         status_code,
         email=email,
         next=onward,
         error=error,
+        provider=provider,
         offers_passkeys=relying_party(page.services.settings.public_url) is not None,
     )
 

@@ -23,6 +23,8 @@ class Limits:
         self.forgotten_address = Counter(20, 60 * MINUTE_MS, now_ms)
         self.handover = Counter(10, 15 * MINUTE_MS, now_ms)  # codes that took no charger
         self.setup = Counter(20, 5 * MINUTE_MS, now_ms)
+        self.provider = Counter(60, 5 * MINUTE_MS, now_ms)  # visits to identity providers from one address
+        self.provider_test = Counter(20, 5 * MINUTE_MS, now_ms)  # looks at a provider for one organisation
         # Codes of a second factor: only who knows the password gets that far, so that these shut for a while.
         self.code = Counter(10, 15 * MINUTE_MS, now_ms)  # of one person, from wherever
         self.code_of_day = Counter(40, 24 * 60 * MINUTE_MS, now_ms)

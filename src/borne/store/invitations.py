@@ -36,6 +36,7 @@ _mine = (_in_organisation, I.id == bindparam("invitation_id"))
 _open_to = select(I.email, I.id, I.expires_ms).where(
     _in_organisation, is_open, I.email.in_(bindparam("emails", expanding=True))
 )
+_open_key = select(I.token_hash).where(_in_organisation, is_open, I.email == bindparam("email"))
 _members = (
     select(people.c.email, people.c.id, memberships.c.role, memberships.c.expires_ms)
     .join(memberships, memberships.c.person_id == people.c.id)
@@ -169,6 +170,12 @@ async def open_to(db: Reader, organisation_id: int, emails: Iterable[str]) -> di
     for part in _parts(emails):
         rows = await db.all(_open_to, {"of_organisation_id": organisation_id, "emails": part})
         found |= {row.email: row for row in rows}
+    return found
+
+
+async def open_key(db: Reader, organisation_id: int, email: str) -> bytes | None:
+    """The hash of the link of the open invitation to an address."""
+    found: bytes | None = await db.value(_open_key, {"of_organisation_id": organisation_id, "email": email})
     return found
 
 
