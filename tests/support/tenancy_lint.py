@@ -1,7 +1,7 @@
 """Every statement of the store keeps to one organisation, or says why not: `python -m tests.support.tenancy_lint`, and `Guard`.
 
 The lint reads the statements at module level, and the source of what makes statements elsewhere. `Guard` reads those that
-functions make, when the tests compile them for the first time.
+functions make, when the tests compile them for the first time. `--across` lists what crosses organisations, and why.
 """
 
 from __future__ import annotations
@@ -244,7 +244,18 @@ def _asker(frame: FrameType | None) -> str | None:
     return None
 
 
-def main() -> int:
+def crossings() -> Iterator[str]:
+    """Each statement at module level that says `across`, and why."""
+    for module in store_modules():
+        for name, statement in statements_in(module).items():
+            if why := tenancy.says_across(statement):
+                yield f"{module.__name__}.{name}: {why}"
+
+
+def main(arguments: list[str]) -> int:
+    if "--across" in arguments:
+        print("\n".join(crossings()))
+        return 0
     found = [fault for module in store_modules() for fault in module_faults(module)]
     modules = {Path(module.__file__ or ""): module for module in store_modules()}
     for path in sorted(SOURCE.rglob("*.py")):
@@ -255,4 +266,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

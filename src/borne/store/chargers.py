@@ -145,7 +145,7 @@ async def create_again(tx: Transaction, charger_id: int, new: NewCharger, now_ms
 
 async def create_some(tx: Transaction, new: Sequence[NewCharger], now_ms: int) -> list[int]:
     """Add some chargers, at most a few hundred; their ids. Raises Conflict when an identity is taken, UnknownLocationError."""
-    places = await _places(tx, {one.location_id for one in new})
+    places = await _places(tx, new)
     return await tx.insert_ids(chargers, _COLUMNS, [_row(one, places, now_ms) for one in new])
 
 
