@@ -26,16 +26,18 @@ from borne.api.services import ApiServices
 from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
-from borne.engine import house, mail
+from borne.engine import charger_changes, erasure, house, locations, mail
 from borne.engine import invitations as invitations_module
 from borne.engine import plans as plans_module
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
 from borne.engine.audit_watch import AuditWatch
 from borne.engine.batches import Batches
+from borne.engine.charger_changes import ChargerChanges
 from borne.engine.clock import Clock
 from borne.engine.invitations import Invitations
 from borne.engine.jobs import Jobs
+from borne.engine.locations import Locations
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.notifications import Notifications
 from borne.engine.metering import Meter
@@ -113,15 +115,20 @@ class Server:
         self.engine.after = self.batches.follow
         self.mail = mail.Mail(self.db, self.bus, self.clock, mail_settings(self.settings))
         handlers = {batches_module.JOB_KIND: self.batches.fill, mail.KIND: self.mail.deliver}
+        places = Locations(self.db, self.bus, self.clock, self.audit)
+        changes = ChargerChanges(self.engine, self.audit)
+        handlers |= {locations.KIND: places.name_chargers, charger_changes.KIND: changes.carry_out}
         self.plans = Plans(self.db, self.bus, self.clock, self.audit, self.restarts, self.batches)
         handlers |= {plans_module.CHANGE_KIND: self.plans.carry_out, plans_module.DAYS_KIND: self.plans.write_down}
         write = invitation_mail.writer(self.settings.portal_url)
         invited = Invitations(self.db, self.bus, self.clock, self.mail, self.audit, write)
         handlers |= {invitations_module.JOB_KIND: invited.deliver}
+        erasing = erasure.Erasure(self.db, self.bus, self.clock, self.audit, self.engine)
+        handlers |= {erasure.KIND: erasing.follow_traces}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
         self.engine.metered = self.meter.take
-        self.sweep = Sweep(self.db, self.clock)
+        self.sweep = Sweep(self.db, self.clock, [lambda: self.sessions.end_silent(self.engine)])
         self.notifications = Notifications(self.db, self.bus, self.clock)
         notice_key = key_from(Path(self.settings.data_folder), "notices")
         compose = composer(self.settings.portal_url, self.clock.now_ms)

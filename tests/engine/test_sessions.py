@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import func, select, update
 
 from borne.core.facts import Metered, SessionEnded, SessionStarted, SessionUpdated
@@ -17,6 +18,7 @@ from borne.store.schema import (
     access_group_chargers,
     access_group_people,
     access_groups,
+    chargers,
     memberships,
     readings,
     session_messages,
@@ -154,11 +156,75 @@ async def test_other_values_stay_beside_the_first(small: Small) -> None:
 
 @pytest.mark.parametrize("transaction", ["-1", "0", "987654", "no such"])
 async def test_an_unknown_stop_is_confirmed_and_kept_as_an_orphan(small: Small, transaction: str) -> None:
-    outcome = await stop(small, transaction)
-    assert not outcome.ignored
-    assert not outcome.dead
-    assert await rows(small) == []
-    assert await messages(small) == ['{"stop":1}']
+    for _ in range(2):  # it repeats until it is confirmed
+        outcome = await stop(small, transaction)
+        assert not outcome.ignored
+        assert not outcome.dead
+    (row,) = await rows(small)
+    assert (row.start_missing, row.ended_ms, row.meter_stop_wh) == (1, START_MS, 900)
+    assert await messages(small) == ['{"stop":1}'] * 2
+    assert small.house.engine.room(small.charger_id).open_sessions == 0  # type: ignore[union-attr]
+
+
+async def test_a_stop_without_a_transaction_ends_the_session_that_began_offline(small: Small) -> None:
+    """O6: the confirmation of its start was lost, and the charger never learnt the transaction."""
+    await start(small)
+    await stop(small, "0", tag="aa11")
+    (row,) = await rows(small)
+    assert (row.meter_stop_wh, row.end_reason, row.start_missing) == (900, "Local", 0)
+
+
+@pytest.mark.parametrize("tag", ["BB22", "AA11"])
+async def test_a_stop_without_a_transaction_that_fits_no_session_ends_none(small: Small, tag: str) -> None:
+    await start(small)
+    if tag == "AA11":
+        await start(small, evse=2, tag="AA11", meter_start_wh=5)
+    await stop(small, "-1", tag=tag)
+    assert [row.ended_ms is None for row in await rows(small) if not row.start_missing].count(False) == 0
+
+
+@on_both
+async def test_events_of_2x_in_any_order_are_one_session(small: Small) -> None:
+    """O8: its end, then its middle, then its start."""
+    house = small.house
+    house.engine.room(small.charger_id).state = replace(house.engine.room(small.charger_id).state, protocol="2.0.1")  # type: ignore[union-attr]
+    await stop(small, "T1", meter_stop_wh=900)
+    middle = house.fact(
+        SessionUpdated, small.charger_id, epoch=small.epoch, evse=1, connector=1, transaction="T1", raw="{}"
+    )
+    await house.engine.apply(middle)
+    await start(small, transaction="T1", meter_start_wh=100, device_ms=START_MS - 60_000)
+    (row,) = await rows(small)
+    assert (row.meter_start_wh, row.meter_stop_wh, row.start_missing, row.tag) == (100, 900, 0, "AA11")
+    assert row.ended_ms is not None
+    assert house.engine.room(small.charger_id).open_sessions == 0  # type: ignore[union-attr]
+
+
+async def test_a_session_whose_charger_is_silent_for_a_week_ends_and_a_late_stop_completes_it(small: Small) -> None:
+    house = small.house
+    first = await start(small)
+    house.clock.pass_s(6 * 86_400)
+    assert await house.sessions.end_silent(house.engine) == 0
+    house.clock.pass_s(2 * 86_400)
+    assert await house.sessions.end_silent(house.engine) == 1
+    (row,) = await rows(small)
+    assert row.end_reason == "no stop received"
+    assert row.ended_ms < START_MS + 86_400_000, "when its charger was last seen"
+    small.epoch = await house.connect(small.charger_id, boots=False)
+    await stop(small, first.transaction)
+    (row,) = await rows(small)
+    assert (row.end_reason, row.meter_stop_wh) == ("Local", 900)
+
+
+async def test_a_session_of_a_charger_that_is_gone_ends(small: Small) -> None:
+    house = small.house
+    await start(small)
+    async with house.db.transaction() as tx:
+        await tx.run(chargers.delete())
+    house.clock.pass_s(8 * 86_400)
+    assert await house.sessions.end_silent(house.engine) == 1
+    (row,) = await rows(small)
+    assert row.end_reason == "no stop received"
 
 
 @on_both
@@ -168,8 +234,9 @@ async def test_the_stop_of_another_chargers_session_has_no_effect(small: Small) 
     epoch = await small.house.connect(other)
     outcome = await stop(small, mine.transaction, charger=other, epoch=epoch)
     assert not outcome.ignored
-    (row,) = await rows(small)
+    row, orphan = await rows(small)
     assert row.ended_ms is None
+    assert (orphan.charger_id, orphan.start_missing) == (other, 1)
 
 
 async def test_a_stop_that_comes_again_on_a_newer_link_is_taken(small: Small) -> None:

@@ -31,6 +31,7 @@ Suspect = Literal[
     "no_energy_value",
     "clock",  # the charger's time could not be: the time of receipt counts
     "no_stop",  # it ended without a stop
+    "no_start",  # it is known from its end, or from the middle
 ]
 
 # What says that the energy is not to be believed; the others explain how it was found.
@@ -69,6 +70,7 @@ class Metering(msgspec.Struct, frozen=True, kw_only=True):
     heard_ms: int | None = None
     max_w: int = MAX_W
     no_stop: bool = False  # it was closed because no stop came
+    no_start: bool = False
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -116,6 +118,8 @@ def measure(session: Metering, samples: Iterable[Sample]) -> Measured:
     steps = _steps(session, start_ms, end_ms, placed, suspects)
     if session.no_stop:
         suspects.add("no_stop")
+    if session.no_start:
+        suspects.add("no_start")
     if not steps or suspects & DOUBTFUL:
         energy_wh, steps = None, []
     else:
@@ -172,6 +176,8 @@ def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample
     if session.ended_ms is None:
         last_ms = placed[-1][0] if placed else start_ms
         return max(start_ms, last_ms, session.heard_ms or 0)
+    if session.no_stop and session.device_ended_ms is None and placed:
+        return max(start_ms, min(placed[-1][0], session.ended_ms))  # when it was last heard of
     end_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
     if end_ms is None or end_ms < start_ms:
         if session.device_ended_ms is not None:

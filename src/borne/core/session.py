@@ -26,6 +26,7 @@ class SessionRow(msgspec.Struct, frozen=True, gc=False):
     meter_stop_wh: int | None = None
     end_reason: str | None = None
     conflicts: tuple[str, ...] = ()
+    start_missing: bool = False  # known from a later message alone
 
 
 MAX_CONFLICTS = 20
@@ -57,6 +58,28 @@ def closed_by_boot(fact: Booted, open_sessions: list[SessionRow]) -> list[Sessio
 def closed_without_stop(at_ms: int, open_sessions: list[SessionRow]) -> list[SessionRow]:
     """Open sessions of a charger that is heard no more."""
     return [replace(row, ended_ms=at_ms, end_reason=NO_STOP_RECEIVED) for row in open_sessions]
+
+
+NO_TRANSACTION = ("", "0", "-1")  # what chargers say of a session that began while they were offline
+
+
+def orphan_key(fact: SessionEnded) -> str:
+    """What the repetitions of a stop share whose start never came."""
+    return f"o|{fact.transaction}|{fact.device_ms}|{fact.meter_stop_wh}"
+
+
+def begun_offline(fact: SessionEnded, open_sessions: list[SessionRow]) -> SessionRow | None:
+    """The session that a stop without a transaction means: the only one that is open, if its tag and register fit.
+
+    A charger that began offline learns the transaction with the confirmation of its start; when that was lost, its stop
+    says 0 or -1.
+    """
+    if fact.transaction not in NO_TRANSACTION or len(open_sessions) != 1:
+        return None
+    row = open_sessions[0]
+    same_tag = fact.tag is None or row.tag is None or fact.tag.casefold() == row.tag.casefold()
+    same_place = not fact.evse or (fact.evse, fact.connector) == (row.evse, row.connector)
+    return row if same_tag and same_place else None
 
 
 def ended(row: SessionRow, fact: SessionEnded) -> SessionRow:

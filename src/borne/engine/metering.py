@@ -333,6 +333,7 @@ def metering_of(row: Row) -> Metering:
         meter_stop_wh=row.meter_stop_wh,
         heard_ms=row.over_ms,
         no_stop=row.end_reason == NO_STOP_RECEIVED,
+        no_start=bool(row.start_missing),
     )
 
 

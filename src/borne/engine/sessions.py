@@ -11,7 +11,7 @@ from borne.core import tags
 from borne.core.effects import Record
 from borne.core.facts import Booted, Fact, SessionEnded, SessionStarted, SessionUpdated
 from borne.core.tags import TagAnswer
-from borne.engine.apply import Preparer
+from borne.engine.apply import Engine, Preparer
 from borne.engine.clock import NowMs
 from borne.engine.outcome import IGNORED, OK, Outcome
 from borne.engine.reactions import react
@@ -22,7 +22,7 @@ from borne.store import tags as tag_store
 from borne.store.db import Database, Row, Transaction
 
 NewNumber = Callable[[], int]
-NO_TRANSACTION = ("", "0", "-1")  # what chargers say of a session that began while they were offline
+SILENT_MS = 7 * 86_400_000  # a charger that was not seen for so long sends no stop any more
 SHOWN_CHARS = 40
 
 
@@ -51,12 +51,23 @@ class Sessions:
         tag, person_id = await self._tag(tx, room, fact.tag)
         key = rules.start_key(fact)
         known = await store.find_by_key(tx, room.charger_id, key)
+        if known is not None and known.start_missing:
+            await store.set_start(
+                tx,
+                known.id,
+                evse=fact.evse,
+                connector=fact.connector,
+                tag=fact.tag,
+                person_id=person_id,
+                device_started_ms=fact.device_ms,
+                meter_start_wh=fact.meter_start_wh,
+            )
         if known is not None:
             return Outcome(transaction=known.transaction, tag=tag)
+        transaction = fact.transaction or str(fact.new_transaction or self._new_number())
         for row in rules.superseded(fact, await store.open_sessions(tx, room.charger_id)):
             await store.save(tx, row)
             room.open_sessions = max(0, room.open_sessions - 1)
-        transaction = fact.transaction or str(fact.new_transaction or self._new_number())
         await store.create(
             tx,
             charger_id=room.charger_id,
@@ -80,10 +91,13 @@ class Sessions:
         """TransactionEvent Updated: kept as received. A tag that is held after the cable is plugged in comes with it."""
         writes.add_message(fact.charger_id, fact.at_ms, "updated", fact.transaction, fact.seq, fact.raw)
         self._readings(writes, fact, fact.transaction)
-        if fact.tag is None:
-            return OK
         tag, person_id = await self._tag(tx, room, fact.tag)
         known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
+        if known is None and fact.epoch == room.state.epoch:
+            await self._from_the_middle(tx, room, fact, f"t|{fact.transaction}", person_id)
+            room.open_sessions += 1
+        if fact.tag is None:
+            return OK
         if known is not None and known.tag is None and known.ended_ms is None:
             await store.set_tag(tx, known.id, fact.tag, person_id)
         return Outcome(tag=tag)
@@ -98,7 +112,10 @@ class Sessions:
         answered = OK if fact.tag is None else Outcome(tag=(await self._tag(tx, room, fact.tag))[0])
         known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
         if known is None:
+            known = rules.begun_offline(fact, await store.open_sessions(tx, room.charger_id))
+        if known is None:
             self._note_unknown(room, writes, fact)
+            await self._orphan(tx, room, fact)
             return answered
         row = rules.ended(known, fact)
         if row != known:
@@ -109,9 +126,65 @@ class Sessions:
         react(room, fact, writes)
         return answered
 
+    async def _orphan(self, tx: Transaction, room: Room, fact: SessionEnded) -> None:
+        """A stop whose start never came, or comes later: a session with an end alone. Its repetition is the same one."""
+        in_2x = room.state.protocol != "1.6"
+        key = f"t|{fact.transaction}" if in_2x else rules.orphan_key(fact)
+        if await store.find_by_key(tx, room.charger_id, key) is None:
+            person_id = (await self._tag(tx, room, fact.tag))[1]
+            await self._from_the_middle(tx, room, fact, key, person_id)
+            found = await store.find_by_key(tx, room.charger_id, key)
+            assert found is not None
+            await store.save(tx, rules.ended(found, fact))
+
+    async def _from_the_middle(
+        self, tx: Transaction, room: Room, fact: SessionUpdated | SessionEnded, key: str, person_id: int | None
+    ) -> None:
+        """A session that is known from a later message alone: an event of 2.x overtook its start, or that was lost."""
+        await store.create(
+            tx,
+            charger_id=room.charger_id,
+            organisation_id=room.organisation_id,
+            location_id=room.location_id,
+            evse=fact.evse,
+            connector=fact.connector,
+            transaction=fact.transaction,
+            start_key=key,
+            tag=fact.tag,
+            person_id=person_id,
+            started_ms=fact.at_ms,
+            device_started_ms=None,
+            meter_start_wh=None,
+            start_missing=True,
+        )
+
+    async def end_silent(self, engine: Engine) -> int:
+        """End the open sessions of chargers that were not seen for SILENT_MS, or are gone; a late stop still completes one.
+
+        Returns how many.
+        """
+        rows = await store.silent(engine.db, self._clock.now_ms() - SILENT_MS)
+        gone = [row.id for row in rows if row.is_gone]
+        if gone:
+            async with engine.db.transaction() as tx:
+                await store.end_of_gone(tx, gone, rules.NO_STOP_RECEIVED)
+        for charger_id in dict.fromkeys(row.charger_id for row in rows if not row.is_gone):
+            await engine.prepare(charger_id, self._end_silent)
+        return len(rows)
+
+    async def _end_silent(self, tx: Transaction, room: Room, writes: Writes) -> Outcome:
+        heard_ms = room.last_seen_ms or 0
+        if heard_ms > self._clock.now_ms() - SILENT_MS:
+            return IGNORED
+        for row in await store.open_sessions(tx, room.charger_id):
+            (ended,) = rules.closed_without_stop(max(heard_ms, row.started_ms), [row])
+            await store.save(tx, ended)
+        room.open_sessions = 0
+        return OK
+
     def _note_unknown(self, room: Room, writes: Writes, fact: SessionEnded) -> None:
         """In 1.6 we make the transaction ids: one that this charger never got is a guess, or another charger's."""
-        if room.state.protocol == "1.6" and fact.transaction not in NO_TRANSACTION:
+        if room.state.protocol == "1.6" and fact.transaction not in rules.NO_TRANSACTION:
             event = Record("unknown_transaction", {"text": fact.transaction[:SHOWN_CHARS]})
             writes.take(room, fact.at_ms, (event,))
 

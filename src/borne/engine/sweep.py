@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 from borne.engine.clock import NowMs
 from borne.store import events, jobs, logins, mails, notices, troubles
@@ -21,9 +22,10 @@ EVENTS_DAYS, JOBS_DAYS, MAILS_DAYS, NOTICES_DAYS = 90, 7, 30, 90
 class Sweep:
     """Runs beside everything else and never holds it up."""
 
-    def __init__(self, db: Database, clock: NowMs) -> None:
+    def __init__(self, db: Database, clock: NowMs, also: Sequence[Callable[[], Awaitable[object]]] = ()) -> None:
         self._db = db
         self._clock = clock
+        self._also = also  # what else is over by time
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -41,6 +43,8 @@ class Sweep:
             await asyncio.sleep(EVERY_S)
             try:
                 await self.once()
+                for one in self._also:
+                    await one()
             except StoreError as error:
                 log.warning("old rows stay for now: %s", error)
 

@@ -746,6 +746,7 @@ sessions = Table(
     _int("meter_stop_wh", null=True),
     _text("end_reason", null=True),
     _text("conflicts", default="[]"),  # JSON: later stops with other values
+    _int("start_missing", default="0"),  # 1: known from a later message alone
     # ---- measured (engine.metering writes these, from the readings)
     _int("dirty", default="1"),  # how often it changed since it was measured
     _int("measured", default="0"),  # how often it was

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from borne.core.session import SessionRow
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import sessions
+from borne.store.schema import chargers, sessions
 from borne.store.tenancy import across, beside
 
 _decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -28,6 +28,7 @@ _row = across(
         sessions.c.meter_stop_wh,
         sessions.c.end_reason,
         sessions.c.conflicts,
+        sessions.c.start_missing,
     ).where(sessions.c.charger_id == bindparam("charger_id")),
     "the engine follows the sessions of the charger whose turn it is",
 )
@@ -43,6 +44,43 @@ _open_of = (
         sessions.c.ended_ms.is_(None),
     )
     .group_by(sessions.c.charger_id)
+)
+_silent = across(
+    select(sessions.c.id, sessions.c.charger_id, chargers.c.id.is_(None).label("is_gone"))
+    .outerjoin(chargers, chargers.c.id == sessions.c.charger_id)
+    .where(
+        sessions.c.ended_ms.is_(None),
+        func.coalesce(chargers.c.last_seen_ms, 0) < bindparam("before_ms"),
+        sessions.c.started_ms < bindparam("before_ms"),
+    )
+    .order_by(sessions.c.id)
+    .limit(bindparam("most")),
+    "sessions that nobody will end are looked for in all organisations",
+)
+_end_of_gone = across(
+    update(sessions)
+    .where(sessions.c.id.in_(bindparam("ids", expanding=True)), sessions.c.ended_ms.is_(None))
+    .values(
+        ended_ms=func.coalesce(sessions.c.over_ms, sessions.c.started_ms),
+        end_reason=bindparam("new_end_reason"),
+        dirty=sessions.c.dirty + 1,
+    ),
+    "sessions of chargers that are gone end in all organisations",
+)
+_set_start = across(
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(
+        evse=bindparam("new_evse"),
+        connector=bindparam("new_connector"),
+        tag=bindparam("new_tag"),
+        person_id=bindparam("new_person_id"),
+        device_started_ms=bindparam("new_device_started_ms"),
+        meter_start_wh=bindparam("new_meter_start_wh"),
+        start_missing=0,
+        dirty=sessions.c.dirty + 1,
+    ),
+    "the engine follows the sessions of the charger whose turn it is",
 )
 _save = across(
     update(sessions)
@@ -101,6 +139,7 @@ async def create(
     started_ms: int,
     device_started_ms: int | None,
     meter_start_wh: int | None,
+    start_missing: bool = False,
 ) -> int:
     """Add a session; organisation, location and the tag's owner are those of now, for good. Raises Conflict for a known start."""
     values = {
@@ -116,6 +155,7 @@ async def create(
         "started_ms": started_ms,
         "device_started_ms": device_started_ms,
         "meter_start_wh": meter_start_wh,
+        "start_missing": int(start_missing),
     }
     return await tx.insert(sessions, values)
 
@@ -123,6 +163,39 @@ async def create(
 async def set_tag(tx: Transaction, session_id: int, tag: str, person_id: int | None) -> None:
     """The tag of a session that began without one, and whose it is."""
     await tx.run(_set_tag, {"session_id": session_id, "new_tag": tag, "new_person_id": person_id})
+
+
+async def set_start(
+    tx: Transaction,
+    session_id: int,
+    *,
+    evse: int,
+    connector: int,
+    tag: str | None,
+    person_id: int | None,
+    device_started_ms: int | None,
+    meter_start_wh: int | None,
+) -> None:
+    """The start of a session that was known from a later message alone."""
+    wanted = {
+        "new_evse": evse,
+        "new_connector": connector,
+        "new_tag": tag,
+        "new_person_id": person_id,
+        "new_device_started_ms": device_started_ms,
+        "new_meter_start_wh": meter_start_wh,
+    }
+    await tx.run(_set_start, {"session_id": session_id, **wanted})
+
+
+async def silent(db: Reader, before_ms: int, most: int = 200) -> list[Row]:
+    """(id, charger_id, is_gone) of open sessions of chargers that were last seen before, or that are gone."""
+    return await db.all(_silent, {"before_ms": before_ms, "most": most})
+
+
+async def end_of_gone(tx: Transaction, session_ids: Sequence[int], reason: str) -> None:
+    """End open sessions of chargers that are gone, when they were last known."""
+    await tx.run(_end_of_gone, {"ids": list(session_ids), "new_end_reason": reason})
 
 
 async def save(tx: Transaction, row: SessionRow) -> None:
@@ -144,5 +217,5 @@ def _session(found: Row | None) -> SessionRow | None:
     if found is None:
         return None
     fields: list[Any] = [*found]
-    fields[-1] = _decode_conflicts(found.conflicts)
+    fields[-2:] = _decode_conflicts(found.conflicts), bool(found.start_missing)
     return SessionRow(*fields)

@@ -679,6 +679,7 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("logins", _int("second_factor", default="0")),
     ("logins", _int("provider_id", null=True)),
     ("sessions", _int("person_id", null=True)),
+    ("sessions", _int("start_missing", default="0")),
     ("sessions", _int("dirty", default="1")),
     ("sessions", _int("measured", default="0")),
     ("sessions", _int("measured_person_id", null=True)),
@@ -711,12 +712,12 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
         None,
     ),
     ("tags_person_id", "tags", ["person_id"], False, None),
-    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
+    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
     ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
+    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
+    ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
-    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
-    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
 )
 
 
