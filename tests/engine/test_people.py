@@ -117,7 +117,8 @@ async def test_two_at_once_never_leave_nobody(firm: Firm, ways: tuple[str, str])
         one, two = await firm.add(f"one{n}@x.test"), await firm.add(f"two{n}@x.test")
         acts = [firm.act(ways[0], one, two), firm.act(ways[1], two, one)]
         done = await asyncio.gather(*(acts if n % 2 else acts[::-1]), return_exceptions=True)
-        assert sorted(type(answer).__name__ for answer in done) == ["RefusedError", "bool"], done
+        assert done.count(True) == 1, done
+        assert all(isinstance(one, (bool, RefusedError)) for one in done), done
         assert await firm.keepers() == 1, "exactly one of the two is left"
         async with firm.db.transaction() as tx:
             for person_id in (one, two):
