@@ -15,6 +15,11 @@ from borne.store.tenancy import across, beside
 
 _decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
 
+PAST_COLUMNS = (
+    "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key", "tag", "person_id", "started_ms",
+    "device_started_ms", "meter_start_wh", "ended_ms", "device_ended_ms", "meter_stop_wh", "end_reason",
+)  # fmt: skip
+
 _row = across(
     select(
         sessions.c.id,
@@ -211,6 +216,11 @@ async def save(tx: Transaction, row: SessionRow) -> None:
             "new_conflicts": msgspec.json.encode(row.conflicts).decode(),
         },
     )
+
+
+async def add_past(tx: Transaction, rows: Sequence[Sequence[object]]) -> list[int]:
+    """Add sessions that are over (PAST_COLUMNS), to be measured; returns their ids in the order of the rows."""
+    return await tx.insert_ids(sessions, PAST_COLUMNS, rows)
 
 
 def _session(found: Row | None) -> SessionRow | None:
