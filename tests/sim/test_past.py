@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,8 +17,9 @@ from borne.engine.prices import Prices
 from borne.sim.demo_plan import demo_fleet_plan
 from borne.sim.keep_past import Place, keep_past
 from borne.sim.past import LIVES, PastSession, past
+from borne.store.db import create_database
 from borne.store.schema import location_days, person_days, sessions
-from tests.support.portal import running_portal
+from tests.support.portal import TestClock, prepare
 
 pytestmark = pytest.mark.anyio
 PARIS = ZoneInfo("Europe/Paris")
@@ -48,9 +50,10 @@ def test_every_place_of_the_demo_has_a_life_and_twelve_months_of_it() -> None:
 
 
 def test_no_charger_charges_two_cars_and_registers_only_grow() -> None:
+    found = year(days=120)
     for serial, _ in PLACES:
-        mine = [one for one in year(days=120) if one.charger == serial]
-        for before, after in zip(mine, mine[1:], strict=False):
+        mine = [one for one in found if one.charger == serial]
+        for before, after in pairwise(mine):
             assert before.ended_ms < after.started_ms
             assert before.meter_stop_wh == after.meter_start_wh
 
@@ -66,15 +69,17 @@ def test_the_meter_believes_it() -> None:
 
 
 async def test_kept_and_measured_its_sums_are_those_of_its_sessions(tmp_path: Path) -> None:
-    async with running_portal(tmp_path) as portal:
-        found = year(days=30)
+    await prepare(tmp_path)
+    db = create_database(f"sqlite:///{tmp_path / 'portal.sqlite3'}", durable=False)
+    await db.open()
+    try:
+        found, clock = year(days=30), TestClock()
         places = {serial: Place(number, 1, 1 + number % 3, {"van-01": 5}) for number, (serial, _) in enumerate(PLACES)}
-        assert await keep_past(portal.db, found, places) == len(found)
-        meter = Meter(portal.db, MemoryBus(), portal.clock, Prices(portal.db, portal.clock))
-        await meter.once()
+        assert await keep_past(db, found, places) == len(found)
+        await Meter(db, MemoryBus(), clock, Prices(db, clock)).once()
         total = sum(one.meter_stop_wh - one.meter_start_wh for one in found)
-        assert await portal.db.value(select(func.sum(sessions.c.energy_wh))) == total
-        assert await portal.db.value(select(func.sum(location_days.c.energy_wh))) == total
-        assert await portal.db.value(select(func.sum(person_days.c.sessions))) == sum(
-            one.tag == "VAN-01" for one in found
-        )
+        assert await db.value(select(func.sum(sessions.c.energy_wh))) == total
+        assert await db.value(select(func.sum(location_days.c.energy_wh))) == total
+        assert await db.value(select(func.sum(person_days.c.sessions))) == sum(one.tag == "VAN-01" for one in found)
+    finally:
+        await db.close()

@@ -37,7 +37,8 @@ async def keep_past(db: Database, past: Sequence[PastSession], places: Mapping[s
 
 def _row(one: PastSession, place: Place) -> tuple[object, ...]:
     return (
-        place.charger_id, place.organisation_id, place.location_id, 1, 1, str(one.started_ms // 1_000), f"p|{one.started_ms}", one.tag,
+        place.charger_id, place.organisation_id, place.location_id, 1, 1, str(one.started_ms // 1_000),
+        f"p|{one.started_ms}", one.tag,
         place.owners.get(one.tag.casefold()), one.started_ms, one.started_ms, one.meter_start_wh, one.ended_ms, one.ended_ms,
         one.meter_stop_wh, one.end_reason,
     )  # fmt: skip

@@ -16,8 +16,8 @@ from borne.store.tenancy import across, beside
 _decode_conflicts = msgspec.json.Decoder(tuple[str, ...]).decode
 
 PAST_COLUMNS = (
-    "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key", "tag", "person_id", "started_ms",
-    "device_started_ms", "meter_start_wh", "ended_ms", "device_ended_ms", "meter_stop_wh", "end_reason",
+    "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key", "tag", "person_id",
+    "started_ms", "device_started_ms", "meter_start_wh", "ended_ms", "device_ended_ms", "meter_stop_wh", "end_reason",
 )  # fmt: skip
 
 _row = across(
