@@ -187,15 +187,10 @@ def _secret(page: PageView) -> str | None:
 
 
 @get("/login/with/{slug:str}/back", may="anyone")
-async def back(
-    page: Page,
-    slug: FromPath[str],
-    code: FromQuery[str] = "",
-    state: FromQuery[str] = "",
-    error: FromQuery[str] = "",
-    iss: FromQuery[str | None] = None,
-) -> Response[str]:
+async def back(page: Page, slug: FromPath[str]) -> Response[str]:
     """The browser is back, with a code that only this visit can use, once."""
+    told = page.request.query_params
+    code, state, error, iss = told.get("code", ""), told.get("state", ""), told.get("error", ""), told.get("iss")
     row = await _provider(page, slug)
     visit = await _visit(page, row, state)
     if visit is None:
