@@ -38,9 +38,9 @@ from borne.engine.clock import Clock
 from borne.engine.invitations import Invitations
 from borne.engine.jobs import Jobs
 from borne.engine.locations import Locations
+from borne.engine.metering import Meter
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.notifications import Notifications
-from borne.engine.metering import Meter
 from borne.engine.passwords import Passwords
 from borne.engine.plans import Plans
 from borne.engine.prices import Prices

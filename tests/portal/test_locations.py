@@ -78,39 +78,36 @@ async def test_a_location_is_added_with_its_cost_in_millionths(site: Site) -> No
     assert (told["name"], told["object"], told["after"]["energy_cost_micros"]) == ("Camille", "Lyon, Dépôt", 251_600)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"name": " \0 "}, "Give the location a name."),
-        ({"name": "x" * 101}, "100 characters at most."),
-        ({"address": "x" * 100_000}, "200 characters at most."),
-        ({"time_zone": "Mars/Olympus"}, "There is no such time zone."),
-        ({"time_zone": "../../etc/passwd"}, "There is no such time zone."),
-        ({"currency": "XYZ"}, "Choose a currency of the list."),
-        ({"energy_cost": "cheap"}, "A price like 0.25"),
-        ({"energy_cost": "-1"}, "A price like 0.25"),
-        ({"energy_cost": "1e3"}, "A price like 0.25"),
-        ({"energy_cost": "9" * 30}, "A price like 0.25"),
-        ({"energy_cost": "0.1234567"}, "A price like 0.25"),
-        ({"supply_a": "0"}, "A whole number of amperes"),
-        ({"supply_a": "63.5"}, "A whole number of amperes"),
-        ({"supply_a": "1" + "0" * 30}, "A whole number of amperes"),
-        ({"supply_phases": "2"}, "Choose one phase or three."),
-        ({"supply_phases": ""}, "Say also whether"),
-        ({"name": "  nantes,  ENTREPOT "}, "Another location has this name already."),
-    ],
-    ids=lambda one: str(one)[:40] if isinstance(one, dict) else "",
+WRONG = (
+    ({"name": " \0 "}, "Give the location a name."),
+    ({"name": "x" * 101}, "100 characters at most."),
+    ({"address": "x" * 100_000}, "200 characters at most."),
+    ({"time_zone": "Mars/Olympus"}, "There is no such time zone."),
+    ({"time_zone": "../../etc/passwd"}, "There is no such time zone."),
+    ({"currency": "XYZ"}, "Choose a currency of the list."),
+    ({"energy_cost": "cheap"}, "A price like 0.25"),
+    ({"energy_cost": "-1"}, "A price like 0.25"),
+    ({"energy_cost": "1e3"}, "A price like 0.25"),
+    ({"energy_cost": "9" * 30}, "A price like 0.25"),
+    ({"energy_cost": "0.1234567"}, "A price like 0.25"),
+    ({"supply_a": "0"}, "A whole number of amperes"),
+    ({"supply_a": "63.5"}, "A whole number of amperes"),
+    ({"supply_a": "1" + "0" * 30}, "A whole number of amperes"),
+    ({"supply_phases": "2"}, "Choose one phase or three."),
+    ({"supply_phases": ""}, "Say also whether"),
+    ({"name": "  nantes,  ENTREPOT "}, "Another location has this name already."),
 )
-async def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(
-    site: Site, wrong: dict[str, str], said: str
-) -> None:
+
+
+async def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(site: Site) -> None:
     async with browser(site) as camille:
-        answer = await add(camille, **wrong)
-        assert answer.status_code == 422
-        assert said in answer.text
-        assert "Nothing was added yet." in answer.text
-        if "address" not in wrong:
-            assert 'value="1 rue du Rhône"' in answer.text
+        for wrong, said in WRONG:
+            answer = await add(camille, **wrong)
+            assert answer.status_code == 422, wrong
+            assert said in answer.text, wrong
+            assert "Nothing was added yet." in answer.text
+            if "address" not in wrong:
+                assert 'value="1 rue du Rhône"' in answer.text
     assert await row_of(site, "Lyon, Dépôt") is None
     assert await audited(site, "location.added") == []
 

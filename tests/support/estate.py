@@ -13,10 +13,12 @@ import httpx
 from sqlalchemy import select, text, update
 
 from borne.core.actor import Actor
+from borne.engine.charger_changes import Change, ChargerChanges
 from borne.engine.devices import Devices
 from borne.store import access_groups, consents, identity_providers, tags
 from borne.store.db import Transaction
 from borne.store.schema import (
+    notices,
     access_group_chargers,
     access_group_people,
     assignments,
@@ -81,8 +83,10 @@ class Estate:
             "organisation_id": site.organisation_id,
             "super_admin_id": site.camille_id,
             "consent_id": await self.consent(),
+            "notice_id": await self.notice(charger_id, location_id),
             "archived_id": await self.archived(location_id),
             "provider_id": await self.provider(),
+            "change_id": await self.change(charger_id),
             **await self.driver(charger_id),
         }
 
@@ -98,6 +102,15 @@ class Estate:
             await access_groups.add_people(tx, here, group_id, [person_id])
             await tags.put(tx, here, str(number), name="Zebra badge", person_id=person_id)
         return {"person_id": person_id, "access_group_id": group_id, "tag_id": number}
+
+    async def change(self, charger_id: int) -> int:
+        """A change of many that Camille asked for; its job has not run."""
+        site, services = self.site, self.site.portal.services
+        by = Actor(site.camille_id, "Camille")
+        changes = ChargerChanges(services.engine, services.audit)
+        change_id = await changes.request(site.scope, by, Change("enable"), [charger_id], str(next(self._names)))
+        assert change_id is not None
+        return change_id
 
     async def provider(self) -> int:
         """An identity provider that nobody logs in with."""
@@ -116,6 +129,16 @@ class Estate:
         devices = Devices(services.engine, services.audit, services.charger_key)
         assert await devices.archive(by, site.organisation_id, charger_id)
         return charger_id
+
+    async def notice(self, charger_id: int, location_id: int) -> int:
+        """Camille is told that a charger is offline."""
+        site, number = self.site, FIRST_ID + 60_000 + next(self._names)
+        row = (number, site.camille_id, str(number), site.organisation_id, "charger_offline", site.now_ms, charger_id, location_id,
+               '{"charger": "Zebra", "location": "Lyon"}')  # fmt: skip
+        columns = ("id", "person_id", "key", "organisation_id", "event", "at_ms", "charger_id", "location_id", "details")
+        async with site.portal.db.transaction() as tx:
+            await tx.insert_many(notices, columns, [row])
+        return number
 
     async def consent(self) -> int:
         """The installation's operator asks to look in; nobody has answered."""

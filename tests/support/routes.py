@@ -51,6 +51,7 @@ THE_CHARGER = {"charger": "{charger_id}"}
 PROVIDER = {"name": "Other", "issuer": "https://id.invalid", "client_id": "c"}
 EDIT = {"name": "Renamed", "model": "other", "location": "{home_id}"}
 PLACE = {"name": "Place {charger_id}", "time_zone": "UTC", "currency": "EUR"}
+NONE_CHOSEN = dict.fromkeys(ADMINS, 422)
 NOT_ADMINS = dict.fromkeys(MEMBERS - ADMINS, 403)
 POLICY: dict[str, Rule] = {
     "GET /": Rule(PERSONS, 303),
@@ -115,6 +116,15 @@ POLICY: dict[str, Rule] = {
     "POST /organisation/consents/{consent_id}/allow": Rule(frozenset((SUPER,)), 303),
     "POST /organisation/consents/{consent_id}/refuse": Rule(frozenset((SUPER,)), 303),
     "POST /organisation/consents/{consent_id}/end": Rule(frozenset((SUPER,)), 303),
+    "GET /notices": Rule(MEMBERS),
+    "GET /notices/bell": Rule(MEMBERS),
+    "GET /notices/settings": Rule(MEMBERS),
+    "POST /notices/settings": Rule(MEMBERS, 303),
+    "POST /notices/read": Rule(MEMBERS, 303, form={"newest": "1"}),
+    "GET /notices/{notice_id}": Rule(frozenset((SUPER,)), 303),  # her own
+    "POST /notices/{notice_id}/read": Rule(frozenset((SUPER,)), 303),
+    "GET /unsubscribe/{token}": Rule(frozenset(), 404),
+    "POST /unsubscribe/{token}": Rule(frozenset(), 404),
     "GET /live": Rule(MEMBERS, 400, query="?topics=nonsense"),
     "GET /locations": Rule(STAFF),
     "POST /locations": Rule(OWNERS, 303, form=PLACE),
@@ -128,6 +138,11 @@ POLICY: dict[str, Rule] = {
     "GET /chargers/import": Rule(ADMINS),
     "POST /chargers/import": Rule(ADMINS, 422),
     "POST /chargers/import/add": Rule(ADMINS, 422),
+    # whoever reaches none of the chargers chose nothing
+    "POST /chargers/change": Rule(REACH_AS_ADMIN, says=NONE_CHOSEN, form=THE_CHARGER),
+    "POST /chargers/change/review": Rule(REACH_AS_ADMIN, says=NONE_CHOSEN, form={**THE_CHARGER, "what": "disable"}),
+    "POST /chargers/changes": Rule(REACH_AS_ADMIN, 303, says=NONE_CHOSEN, form={**THE_CHARGER, "what": "disable"}),
+    "GET /chargers/changes/{change_id}": Rule(frozenset((SUPER,))),  # her own
     "GET /chargers/add": Rule(ADMINS),
     "POST /chargers/add": Rule(ADMINS, 422),
     "GET /chargers": Rule(MEMBERS),
@@ -190,6 +205,12 @@ POLICY: dict[str, Rule] = {
     "POST /access-groups/{access_group_id}/people": Rule(REACH_AS_ADMIN, 303, form={"person": "{person_id}"}),
     "GET /access-groups/{access_group_id}/delete": Rule(REACH_AS_ADMIN),
     "POST /access-groups/{access_group_id}/delete": Rule(REACH_AS_ADMIN, 303),
+    "GET /users/{person_id}/erase": Rule(frozenset((SUPER,))),
+    "POST /users/{person_id}/erase": Rule(frozenset((SUPER,)), 422),
+    "GET /account/data": Rule(PERSONS),
+    "POST /account/data/download": Rule(PERSONS),
+    "GET /account/erase": Rule(PERSONS),
+    "POST /account/erase": Rule(PERSONS, 422),
     "GET /users/{person_id}/chargers": Rule(REACH_AS_ADMIN),
     "GET /users/{person_id}/chargers/add": Rule(REACH_AS_ADMIN),
     "POST /users/{person_id}/chargers": Rule(REACH_AS_ADMIN, 303, form=THE_CHARGER),
@@ -252,4 +273,5 @@ OF_A_THING = [name for name in POLICY if "_id}" in name]
 NOT_FOUND_BY_ANYONE = {
     "GET /login/with/{slug}", "GET /login/with/{slug}/go", "GET /login/with/{slug}/back",
     "GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}",
+    "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",
 }

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromQuery
 
-from borne.core import policy
+from borne.core import plans, policy
 from borne.core.access import may_restart_many
 from borne.core.charger import STATUSES
 from borne.core.restart_state import BEFORE_SENDING
@@ -26,6 +26,7 @@ from borne.portal.verdicts import verdict_word
 from borne.store import charger_list
 from borne.store.charger_list import FEW, PAGE_ROWS, SORTS, STATUS_ORDER, Filter, Sort
 
+CHANGE_MANY_TEXT = N_("Changing many chargers at once comes with the %(needed)s plan.")
 QUERY_BOUND = 100
 MAX_PAGE = 100_000
 ROWS_AT_ONCE = 100
@@ -240,6 +241,8 @@ async def list_context(page: Page, view: View) -> dict[str, Any]:
         "may_tick": policy.permits(page.scope, "change_chargers"),
         "may_restart_many": many,
         "many_refused": "" if many else many_text(page.scope.role, page.language),
+        "may_change_many": policy.may(page.scope, "change_many_chargers"),
+        "change_refused": page._(CHANGE_MANY_TEXT, needed=plans.cheapest_with("BULK_ACTIONS").name),
         "may_add": policy.permits(page.scope, "add_chargers"),
     }
 
