@@ -18,7 +18,6 @@ from borne.engine.devices import Devices
 from borne.store import access_groups, consents, identity_providers, tags
 from borne.store.db import Transaction
 from borne.store.schema import (
-    notices,
     access_group_chargers,
     access_group_people,
     assignments,
@@ -26,6 +25,7 @@ from borne.store.schema import (
     chargers,
     locations,
     memberships,
+    notices,
     organisations,
     people,
     restarts,
@@ -133,8 +133,9 @@ class Estate:
     async def notice(self, charger_id: int, location_id: int) -> int:
         """Camille is told that a charger is offline."""
         site, number = self.site, FIRST_ID + 60_000 + next(self._names)
-        row = (number, site.camille_id, str(number), site.organisation_id, "charger_offline", site.now_ms, charger_id, location_id,
-               '{"charger": "Zebra", "location": "Lyon"}')  # fmt: skip
+        told = '{"charger": "Zebra", "location": "Lyon"}'
+        here, now_ms = site.organisation_id, site.now_ms
+        row = (number, site.camille_id, str(number), here, "charger_offline", now_ms, charger_id, location_id, told)
         columns = ("id", "person_id", "key", "organisation_id", "event", "at_ms", "charger_id", "location_id", "details")
         async with site.portal.db.transaction() as tx:
             await tx.insert_many(notices, columns, [row])

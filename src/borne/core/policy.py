@@ -14,7 +14,7 @@ from borne.core.plans import Feature
 from borne.core.scope import Role, Scope
 
 Action = Literal[
-    "see_chargers", "see_restarts", "see_sessions", "see_frames", "restart", "restart_many", "withdraw_restarts",
+    "see_chargers", "see_restarts", "see_sessions", "see_notices", "see_frames", "restart", "restart_many", "withdraw_restarts",
     "add_chargers",
     "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers", "hand_over_chargers",
     "see_locations", "change_locations", "add_locations", "see_people", "invite_people", "change_roles", "remove_people",
@@ -51,6 +51,7 @@ POLICY: dict[Action, Rule] = {
     "see_chargers": Rule(_EVERYBODY, guests=True),
     "see_restarts": Rule(_EVERYBODY, guests=True),
     "see_sessions": Rule(_EVERYBODY, guests=True),
+    "see_notices": Rule(_EVERYBODY),
     "see_frames": Rule(_STAFF, guests=True),
     "restart": Rule(_ADMINS, "RESTART"),
     "restart_many": Rule(_ADMINS, "BULK_ACTIONS"),

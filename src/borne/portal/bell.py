@@ -20,6 +20,7 @@ class Bells:
     def __init__(self, db: Database, bus: Bus) -> None:
         self._db = db
         self._bus = bus
+        self._changes = 0
         self._known: OrderedDict[int, dict[int, tuple[float, Scope, int]]] = OrderedDict()
         bus.listen("notices", lambda hint: self._forget(hint.id))
 
@@ -32,7 +33,10 @@ class Bells:
 
     async def count(self, scope: Scope) -> int:
         """The count as it is now."""
+        changes = self._changes
         unread = await notices.unread(self._db, scope)
+        if self._changes != changes:  # it may be another one by now
+            return unread
         kept = self._known.setdefault(scope.person_id, {})
         kept[scope.organisation_id] = (time.monotonic() + KNOWN_S, scope, unread)
         self._known.move_to_end(scope.person_id)
@@ -46,4 +50,5 @@ class Bells:
         self._bus.publish(Hint("notices", person_id))
 
     def _forget(self, person_id: int) -> None:
+        self._changes += 1
         self._known.pop(person_id, None)

@@ -16,7 +16,6 @@ from borne.portal.forms import Form, number_of, text_of
 from borne.portal.frame import Page
 from borne.portal.location_form import zones
 from borne.portal.notice_words import EVENTS
-from borne.portal.notices import own_scope
 from borne.store import notices as store
 
 CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::00)?")
@@ -31,10 +30,10 @@ class Quiet(msgspec.Struct, frozen=True):
     zone: str = ""
 
 
-@get("/notices/settings", may="member")
+@get("/notices/settings", may="see_notices")
 async def settings(page: Page) -> Response[str]:
     """The page of wishes."""
-    scope, db = own_scope(page), page.services.db
+    scope, db = page.scope, page.services.db
     own = {rule.event: wish_of(rule) for rule in await store.rules(db, scope.organisation_id, scope.person_id)}
     wishes = {event: wish(scope.role, event, own.get(event)) for event in offered(scope.role)}
     row = await store.quiet_of(db, scope.person_id)
@@ -44,10 +43,10 @@ async def settings(page: Page) -> Response[str]:
     return await _show(page, wishes, quiet, {})
 
 
-@post("/notices/settings", may="member")
+@post("/notices/settings", may="see_notices")
 async def save(page: Page, data: Form) -> Response[str]:
     """Keep what differs from the defaults of the role, and the quiet hours."""
-    scope, services = own_scope(page), page.services
+    scope, services = page.scope, page.services
     wishes = {event: _wish(data, event) for event in offered(scope.role)}
     quiet = Quiet(text_of(data, "quiet_from", 10), text_of(data, "quiet_until", 10), text_of(data, "zone", 60))
     known = await asyncio.to_thread(zones)

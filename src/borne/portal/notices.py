@@ -18,17 +18,10 @@ from borne.store import notices as store
 PAGES_MOST = 1_000
 
 
-def own_scope(page: Page) -> Any:
-    """The scope of a member. Who looks in with the organisation's consent has no notices of it."""
-    if page.scope.guest:
-        raise NotFoundException
-    return page.scope
-
-
-@get("/notices", may="member")
+@get("/notices", may="see_notices")
 async def notices(page: Page) -> Response[str]:
     """The unread first, then the newest first; or one event's, or the unread alone."""
-    scope, asked = own_scope(page), page.request.query_params
+    scope, asked = page.scope, page.request.query_params
     event = _event(page, asked.get("event", ""))
     unread_only = asked.get("show") == "unread"
     number = min(number_of(asked.get("page", "")) or 1, PAGES_MOST)
@@ -72,16 +65,16 @@ def _address(event: Event | None, unread_only: bool, number: int = 1) -> str:
     return f"/notices?{query}" if query else "/notices"
 
 
-@get("/notices/bell", may="member")
+@get("/notices/bell", may="see_notices")
 async def bell(page: Page) -> Response[str]:
     """How many are not read, for the frame."""
-    return page.part("notices/bell_part.html", bell=await page.frame.bells.count(own_scope(page)))
+    return page.part("notices/bell_part.html", bell=await page.frame.bells.count(page.scope))
 
 
-@get("/notices/{notice_id:int}", may="member")
+@get("/notices/{notice_id:int}", may="see_notices")
 async def notice(page: Page, notice_id: FromPath[int]) -> Response[str]:
     """Go to what it tells of. It counts as read from then on."""
-    scope, services = own_scope(page), page.services
+    scope, services = page.scope, page.services
     row = await store.one(services.db, scope, notice_id)
     if row is None:
         raise NotFoundException
@@ -92,10 +85,10 @@ async def notice(page: Page, notice_id: FromPath[int]) -> Response[str]:
     return page.go(place_of(row))
 
 
-@post("/notices/{notice_id:int}/read", may="member")
+@post("/notices/{notice_id:int}/read", may="see_notices")
 async def read(page: Page, notice_id: FromPath[int], data: Form) -> Response[str]:
     """Mark one as read."""
-    scope, services = own_scope(page), page.services
+    scope, services = page.scope, page.services
     if await store.one(services.db, scope, notice_id) is None:
         raise NotFoundException
     async with services.db.transaction() as tx:
@@ -104,10 +97,10 @@ async def read(page: Page, notice_id: FromPath[int], data: Form) -> Response[str
     return page.go(_back(data))
 
 
-@post("/notices/read", may="member")
+@post("/notices/read", may="see_notices")
 async def read_all(page: Page, data: Form) -> Response[str]:
     """Mark all as read that were there when the page was made."""
-    scope, services = own_scope(page), page.services
+    scope, services = page.scope, page.services
     newest_id = number_of(text_of(data, "newest"))
     if newest_id is None:
         raise NotFoundException

@@ -20,7 +20,7 @@ ROLE_WORDS: dict[Role, str] = {
 }
 ROLE_LINES: dict[Role, str] = {
     "super-admin": N_("Owns the organisation: people, plan, every location."),
-    "admin": N_("Runs some locations: their chargers, access and tags."),
+    "admin": N_("Runs some locations: their chargers, access and badges."),
     "operator": N_("Watches over the chargers of some locations."),
     "user": N_("Charges, and sees the own chargers and sessions."),
 }
@@ -33,6 +33,7 @@ ACTION_WORDS: dict[Action, str] = {
     "see_chargers": N_("See chargers"),
     "see_restarts": N_("See restarts and how they went"),
     "see_sessions": N_("See charging sessions"),
+    "see_notices": N_("Hear of absences, faults and failed restarts"),
     "see_frames": N_("Read the raw talk of a charger"),
     "restart": N_("Restart a charger"),
     "restart_many": N_("Restart many chargers at once"),
@@ -52,7 +53,7 @@ ACTION_WORDS: dict[Action, str] = {
     "remove_people": N_("Remove users"),
     "manage_access": N_("Say who may use which charger"),
     "manage_access_groups": N_("Make and change access groups"),
-    "manage_tags": N_("Add, block and assign RFID tags"),
+    "manage_tags": N_("Add, block and assign RFID badges"),
     "see_plan": N_("See the plan and the bill"),
     "change_plan": N_("Change the plan"),
     "see_audit": N_("Read the audit log"),
@@ -65,7 +66,7 @@ PARTS: tuple[tuple[str, tuple[Action, ...]], ...] = (
     (
         N_("Chargers"),
         (
-            "see_chargers", "see_restarts", "see_sessions", "restart", "restart_many", "withdraw_restarts", "see_frames",
+            "see_chargers", "see_restarts", "see_sessions", "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
             "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers",
             "hand_over_chargers",
         ),
