@@ -15,3 +15,4 @@ class Actor(msgspec.Struct, frozen=True):
 
 BORNE = Actor(None, "Borne")
 SHELL = Actor(None, "borne admin")
+ERASED = "erased person"  # what stands where the name of somebody stood who was erased

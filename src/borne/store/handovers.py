@@ -11,7 +11,9 @@ from borne.store.tenancy import across
 H = handovers.c
 _open = (H.taken_ms.is_(None), H.cancelled_ms.is_(None), H.expires_ms > bindparam("now_ms"))
 _of_charger = (H.charger_id == bindparam("charger_id"), H.organisation_id == bindparam("of_organisation_id"))
-_pending = select(H.id, H.person_name, H.created_ms, H.expires_ms).where(*_of_charger, *_open).order_by(H.id.desc()).limit(1)
+_pending = (
+    select(H.id, H.person_name, H.created_ms, H.expires_ms).where(*_of_charger, *_open).order_by(H.id.desc()).limit(1)
+)
 _cancel = (
     update(handovers)
     .where(*_of_charger, H.taken_ms.is_(None), H.cancelled_ms.is_(None))
