@@ -19,6 +19,9 @@ from borne.store.schema import (
     tags,
 )
 
+_owners = select(tags.c.tag, tags.c.person_id).where(
+    tags.c.organisation_id == bindparam("organisation_id"), tags.c.person_id.is_not(None)
+)
 _find = select(
     tags.c.tag, tags.c.name, tags.c.person_id, tags.c.blocked, tags.c.expires_ms, tags.c.group_tag, tags.c.created_ms
 ).where(tags.c.organisation_id == bindparam("organisation_id"), tags.c.tag == bindparam("tag"))
@@ -114,3 +117,9 @@ async def put(
     row = (organisation_id, tag.casefold(), name, person_id, int(blocked), expires_ms, group_tag)
     columns = ("name", "person_id", "blocked", "expires_ms", "group_tag")
     await tx.upsert_many(tags, ("organisation_id", "tag"), columns, [row])
+
+
+async def owners(db: Reader, organisation_id: int) -> dict[str, int]:
+    """The person of each tag that has one."""
+    rows = await db.all(_owners, {"organisation_id": organisation_id})
+    return {row.tag: row.person_id for row in rows}

@@ -1,139 +1,28 @@
-"""`borne demo`: three organisations and simulated chargers that really connect and really reboot, several badly."""
+"""Makes what the demo needs and does not have yet: organisations, locations, prices, chargers, people and their tags."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-import msgspec
-
-from borne import logs
-from borne import settings as settings_module
 from borne.core.actor import BORNE
-from borne.serve import fail, prepare, stop_on_signals
-from borne.settings import DEMO_FOLDER, Gateway, RestartRules, RunningDemo, Settings, SettingsError
+from borne.core.tariff import Band, Fixed, Tariff, TimeOfUse
+from borne.demo.people import PASSWORD, PEOPLE, SHARED_TAGS
 
 if TYPE_CHECKING:
     from borne.sim.demo_plan import DemoCharger
     from borne.sim.members import FleetMember
     from borne.wiring import Server
 
-PASSWORD = "borne-demo"
-SEED = 1914
-# Short enough that every verdict can be watched within about 90 s.
-QUICK_LINKS = {"ping_s": 5.0, "settle_s": 5.0, "heartbeat_s": 10, "opens_a_minute": 20}
-QUICK_VERDICTS = RestartRules(deadline_least_s=60, deadline_most_s=60)
-
-
-class DemoPerson(msgspec.Struct, frozen=True):
-    """Somebody to log in as. `locations`: those an admin runs. `chargers`: how many of the organisation's a user may use."""
-
-    email: str
-    name: str
-    organisation: str
-    role: str
-    says: str
-    locations: tuple[str, ...] = ()
-    chargers: int = 0
-    operates: bool = False
-
-
-PEOPLE = (
-    DemoPerson(
-        "camille@demo.test", "Camille Roux", "Atelier Lumière", "super-admin", "super-admin, Business", operates=True
-    ),
-    DemoPerson(
-        "ali@demo.test",
-        "Ali Benali",
-        "Atelier Lumière",
-        "admin",
-        "admin of Nantes, Entrepôt",
-        locations=("Nantes, Entrepôt",),
-    ),
-    DemoPerson("zoe@demo.test", "Zoé Martin", "Atelier Lumière", "user", "user with three chargers", chargers=3),
-    DemoPerson("hugo@demo.test", "Hugo Leroy", "Hôtel du Parc", "super-admin", "super-admin, Standard"),
-    DemoPerson("ines@demo.test", "Inès Durand", "Maison Durand", "super-admin", "super-admin, Basic"),
-)
-
-
-@click.command()
-@click.option("--folder", default=DEMO_FOLDER, show_default=True, help="Where the demo keeps its database.")
-@click.option("--seed", default=SEED, show_default=True, help="Of the simulated chargers' chance.")
-def demo(folder: str, seed: int) -> None:
-    """Run the demo on loopback only, until Ctrl-C."""
-    logs.configure("warning", "text")
-    try:
-        settings = demo_settings(folder)
-    except SettingsError as error:
-        fail(str(error))
-    prepare(settings)
-    from borne.wiring import run_loop
-
-    run_loop(_run(settings, seed))
-
-
-def demo_settings(folder: str) -> Settings:
-    """The demo's settings: short times, loopback, ports and database from the environment as ever."""
-    settings = settings_module.load(None)
-    for part in (settings.portal, settings.gateway):
-        if part.host not in ("127.0.0.1", "::1", "localhost"):
-            raise SettingsError("the demo has known passwords and listens on loopback only; use borne serve")
-    gateway = msgspec.structs.replace(settings.gateway, **QUICK_LINKS)
-    return msgspec.structs.replace(
-        settings, data_folder=folder, gateway=msgspec.convert(gateway, Gateway), restarts=QUICK_VERDICTS
-    )
-
-
-async def _run(settings: Settings, seed: int) -> None:
-    from borne.store.db import StoreError
-    from borne.wiring import Server
-
-    try:
-        server = Server(settings)
-        async with server:
-            stop_on_signals(server.stop)
-            members = await provision(server)
-            async with _fleet(members, seed), _findable(settings):
-                _say(settings, len(members))
-                await server.stopped.wait()
-    except (SettingsError, StoreError, OSError) as error:
-        fail(str(error))
-    if server.failure:
-        fail(server.failure, 1)
-
-
-@contextlib.asynccontextmanager
-async def _findable(settings: Settings) -> AsyncIterator[None]:
-    """`borne admin` finds the demo inside the block."""
-    if settings.data_folder != DEMO_FOLDER:
-        yield
-        return
-    RunningDemo(os.getpid(), settings).write()
-    try:
-        yield
-    finally:
-        RunningDemo.forget()
-
-
-@contextlib.asynccontextmanager
-async def _fleet(members: list[FleetMember], seed: int) -> AsyncIterator[None]:
-    """The chargers, alive inside the block."""
-    from borne.sim.fleet import Fleet
-    from borne.sim.websocket_dial import dial_websocket
-
-    fleet = Fleet(members, dial=dial_websocket, now=lambda: datetime.now(UTC), seed=seed, stagger_s=0.05)
-    task = asyncio.create_task(fleet.run(), name="fleet")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+PRICES_SINCE_MS = 400 * 86_400_000
+WEEKDAYS, ALL_DAYS = (0, 1, 2, 3, 4), (0, 1, 2, 3, 4, 5, 6)
+TARIFFS: dict[str, Tariff] = {  # micros of a euro a kWh
+    "Lyon, Atelier": TimeOfUse((Band(WEEKDAYS, 7 * 60, 22 * 60, 215_000),), 148_000),
+    "Lyon, Siège": Fixed(190_000),
+    "Nantes, Entrepôt": TimeOfUse((Band(ALL_DAYS, 22 * 60 + 30, 6 * 60 + 30, 139_000),), 198_000),
+    "Annecy, Hôtel": Fixed(210_000),
+    "Dijon, Maison": TimeOfUse((Band(ALL_DAYS, 23 * 60, 7 * 60, 156_000),), 206_000),
+}
 
 
 async def provision(server: Server) -> list[FleetMember]:
@@ -144,6 +33,8 @@ async def provision(server: Server) -> list[FleetMember]:
     organisations = await _make_organisations(server, plan)
     chargers = await _make_chargers(server, plan, organisations)
     await _make_people(server, organisations, chargers)
+    await _make_tags(server, organisations)
+    await _make_prices(server, organisations)
     members = []
     for charger in plan:
         if charger.connects:
@@ -241,6 +132,39 @@ async def _make_people(server: Server, organisations: dict[str, int], chargers: 
             )
 
 
+async def _make_tags(server: Server, organisations: dict[str, int]) -> None:
+    from borne.store import people as people_store
+    from borne.store import tags as store
+
+    wanted = [(person.organisation, tag, "", person.email) for person in PEOPLE for tag in person.tags]
+    wanted += [(organisation, tag, name, "") for organisation, tag, name in SHARED_TAGS]
+    for organisation, tag, name, email in wanted:
+        organisation_id = organisations[organisation]
+        if await store.find(server.db, organisation_id, tag) is None:
+            owner = await people_store.by_email(server.db, email) if email else None
+            async with server.db.transaction() as tx:
+                await store.put(tx, organisation_id, tag, name=name, person_id=owner.id if owner else None)
+
+
+async def _make_prices(server: Server, organisations: dict[str, int]) -> None:
+    """What energy costs, since before the demo's history begins."""
+    from borne.core.tariff import EnergyPrice
+    from borne.store import energy_prices
+    from borne.store import organisations as organisation_store
+
+    now_ms = server.clock.now_ms()
+    for organisation_id in organisations.values():
+        for row in await organisation_store.locations_of(server.db, organisation_id):
+            tariff = TARIFFS.get(row.name)
+            if tariff is None or await energy_prices.history(server.db, organisation_id, row.id):
+                continue
+            price = EnergyPrice(now_ms - PRICES_SINCE_MS, tariff)
+            async with server.db.transaction() as tx:
+                await energy_prices.add(
+                    tx, organisation_id, row.id, price, currency="EUR", person_name=BORNE.name, now_ms=now_ms
+                )
+
+
 async def _member(server: Server, charger: DemoCharger, organisation_id: int, charger_id: int) -> FleetMember:
     """The simulated charger, with a password of this run (only its hash is kept)."""
     from borne.engine.onboarding import tell
@@ -257,20 +181,3 @@ async def _member(server: Server, charger: DemoCharger, organisation_id: int, ch
         raise LookupError(f"{charger.name} is gone")
     url = f"ws://127.0.0.1:{server.settings.gateway.port}/ocpp"
     return charger.member(row.identity, password, url)
-
-
-def _say(settings: Settings, count: int) -> None:
-    width = max(len(person.email) for person in PEOPLE)
-    lines = [
-        "",
-        f"  Borne's demo is on {settings.portal_url}",
-        f"  {count} simulated chargers connect to {settings.gateway_url}/{{identity}}",
-        "",
-        f"  Log in with the password {PASSWORD} as",
-        *(f"    {person.email:<{width}}  {person.says} ({person.organisation})" for person in PEOPLE),
-        "",
-        "  Open a charger and restart it: its name says how it will behave. Every verdict takes 90 s at most.",
-        "  The program is .venv/bin/borne. Ctrl-C ends the demo.",
-        "",
-    ]
-    click.echo("\n".join(lines))
