@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -44,7 +45,7 @@ class Yard:
             self.there_id = await organisations.create_location(tx, self.other_id, name="There", now_ms=0)
         return self
 
-    async def row(self, charger_id: int | None = None) -> object:
+    async def row(self, charger_id: int | None = None) -> Any:
         return await self.db.first(select(chargers).where(chargers.c.id == (charger_id or self.charger_id)))
 
     async def what(self) -> Description:
@@ -52,7 +53,7 @@ class Yard:
         assert row is not None
         return Description(name=row.name, location_id=row.location_id, serial="NEW-1", model="copper")
 
-    async def archived(self, charger_id: int | None = None) -> object:
+    async def archived(self, charger_id: int | None = None) -> Any:
         wanted = charger_id or self.charger_id
         return await self.db.first(select(archived_chargers).where(archived_chargers.c.id == wanted))
 
@@ -63,16 +64,16 @@ class Yard:
     async def actions(self) -> list[tuple[str, int | None]]:
         return [(row.action, row.organisation_id) for row in await audit.following(self.db, 0)]
 
-    def fact(self, kind: type, **more: object) -> object:
+    def fact(self, kind: Any, **more: Any) -> Any:
         return kind(charger_id=self.charger_id, at_ms=self.house.clock.now_ms(), **more)
 
     async def start_session(self) -> None:
         epoch = (self.house.engine.room(self.charger_id) or self.fail()).state.epoch
         await self.house.engine.apply(
-            self.fact(SessionStarted, epoch=epoch, evse=1, connector=1, tag="T", transaction=None, raw="{}")  # type: ignore[arg-type]
+            self.fact(SessionStarted, epoch=epoch, evse=1, connector=1, tag="T", transaction=None, raw="{}")
         )
 
-    def fail(self) -> object:
+    def fail(self) -> Any:
         raise AssertionError("the charger has no room")
 
 
@@ -93,13 +94,13 @@ async def test_a_new_device_keeps_the_history_and_nothing_else(yard: Yard) -> No
     added = await yard.devices.replace(CAMILLE, yard.organisation_id, yard.charger_id, await yard.what())
     assert added is not None
     row = await yard.row()
-    assert (row.serial, row.model, row.identity) == ("NEW-1", "copper", added.identity)  # type: ignore[attr-defined]
-    assert row.identity != before.identity  # type: ignore[attr-defined]
-    assert matches(KEY, added.password, row.secret_hash)  # type: ignore[attr-defined]
-    assert (row.status, row.online, row.last_seen_ms, row.restart_id) == ("never", 0, None, None)  # type: ignore[attr-defined]
-    state = msgspec.json.decode(row.state, type=ChargerState)  # type: ignore[attr-defined]
+    assert (row.serial, row.model, row.identity) == ("NEW-1", "copper", added.identity)
+    assert row.identity != before.identity
+    assert matches(KEY, added.password, row.secret_hash)
+    assert (row.status, row.online, row.last_seen_ms, row.restart_id) == ("never", 0, None, None)
+    state = msgspec.json.decode(row.state, type=ChargerState)
     assert state == ChargerState(epoch=state.epoch, before_epoch=state.epoch)
-    assert state.epoch > before.epoch  # type: ignore[attr-defined]
+    assert state.epoch > before.epoch
     assert await yard.verdicts() == [("not_sent", "replaced")]
     ended = await yard.db.first(select(sessions.c.ended_ms, sessions.c.end_reason))
     assert ended is not None
@@ -110,15 +111,15 @@ async def test_a_new_device_keeps_the_history_and_nothing_else(yard: Yard) -> No
 
 async def test_the_old_device_is_heard_no_more(yard: Yard) -> None:
     """Its link may live a moment longer: what it says belongs to an epoch that is over."""
-    epoch = (await yard.row()).epoch  # type: ignore[attr-defined]
+    epoch = (await yard.row()).epoch
     await yard.devices.replace(CAMILLE, yard.organisation_id, yard.charger_id, await yard.what())
     status = yard.fact(StatusChanged, epoch=epoch, evse=1, connector=1, status="faulted")
-    assert (await yard.house.engine.apply(status)).ignored  # type: ignore[arg-type]
+    assert (await yard.house.engine.apply(status)).ignored
     assert ("close_link", epoch) in [(hint.topic, hint.id) for hint in yard.house.hints]
     opened = yard.fact(LinkOpened, protocol="2.0.1", address="10.0.0.1", incarnation=1)
-    assert ((await yard.house.engine.apply(opened)).epoch or 0) > epoch + 1  # type: ignore[arg-type]
+    assert ((await yard.house.engine.apply(opened)).epoch or 0) > epoch + 1
     row = await yard.row()
-    assert (row.status, row.protocol) == ("ready", "2.0.1")  # type: ignore[attr-defined]
+    assert (row.status, row.protocol) == ("ready", "2.0.1")
 
 
 # ---- archived ------------------------------------------------------------------------------------------------------
@@ -137,22 +138,22 @@ async def test_archived_and_back(yard: Yard) -> None:
         before.identity,
         "archived",
         "Camille",
-    )  # type: ignore[attr-defined]
+    )
     assert await yard.verdicts() == [("not_sent", "archived")]
     newest, *_ = await archive.events_of(yard.db, yard.organisation_id, yard.charger_id)
     assert newest.kind == "archived"
     assert await archive.events_of(yard.db, yard.other_id, yard.charger_id) == []
     found = await archive.by_id(yard.db, yard.small.scope, yard.charger_id)
     assert found is not None
-    added = await yard.devices.restore(CAMILLE, found, before.location_id)  # type: ignore[attr-defined]
+    added = await yard.devices.restore(CAMILLE, found, before.location_id)
     assert added is not None
     row = await yard.row()
-    assert (row.id, row.name, row.identity, row.status) == (before.id, before.name, before.identity, "never")  # type: ignore[attr-defined]
-    assert matches(KEY, added.password, row.secret_hash)  # type: ignore[attr-defined]
+    assert (row.id, row.name, row.identity, row.status) == (before.id, before.name, before.identity, "never")
+    assert matches(KEY, added.password, row.secret_hash)
     opened = yard.fact(LinkOpened, protocol="1.6", address="10.0.0.1", incarnation=1)
-    assert ((await yard.house.engine.apply(opened)).epoch or 0) > before.epoch  # type: ignore[arg-type, attr-defined]
+    assert ((await yard.house.engine.apply(opened)).epoch or 0) > before.epoch
     assert await yard.archived() is None
-    assert await yard.devices.restore(CAMILLE, found, before.location_id) is None  # type: ignore[attr-defined]
+    assert await yard.devices.restore(CAMILLE, found, before.location_id) is None
     assert (await verify(yard.db, yard.house.audit)).broken_at is None
 
 
@@ -162,13 +163,13 @@ async def test_an_identity_taken_meanwhile_is_not_taken_back(yard: Yard) -> None
     async with yard.db.transaction() as tx:
         new = store.NewCharger(
             organisation_id=yard.other_id, location_id=yard.there_id, name="N", identity=before.identity
-        )  # type: ignore[attr-defined]
+        )
         await store.create(tx, new, 0)
     found = await archive.by_id(yard.db, yard.small.scope, yard.charger_id)
     assert found is not None
-    added = await yard.devices.restore(CAMILLE, found, before.location_id)  # type: ignore[attr-defined]
+    added = await yard.devices.restore(CAMILLE, found, before.location_id)
     assert added is not None
-    assert added.identity != before.identity  # type: ignore[attr-defined]
+    assert added.identity != before.identity
 
 
 async def test_another_organisations_charger_is_not_there(yard: Yard) -> None:
@@ -182,9 +183,9 @@ async def test_another_organisations_charger_is_not_there(yard: Yard) -> None:
 async def test_a_deleted_charger_keeps_its_name_in_the_history(yard: Yard) -> None:
     await yard.devices.archive(CAMILLE, yard.organisation_id, yard.charger_id, "deleted")
     kept = await yard.archived()
-    assert kept.why == "deleted"  # type: ignore[attr-defined]
+    assert kept.why == "deleted"
     assert [action for action, _ in await yard.actions()] == ["charger.deleted"]
-    assert await yard.devices.restore(CAMILLE, kept, 1) is None  # type: ignore[arg-type]
+    assert await yard.devices.restore(CAMILLE, kept, 1) is None
 
 
 # ---- handed over ---------------------------------------------------------------------------------------------------
@@ -203,11 +204,11 @@ async def test_the_new_owner_starts_clean_and_the_old_one_keeps_what_was(yard: Y
     new_id = await yard.devices.take(EVE, yard.other_id, yard.there_id, f"  {code.lower().replace('-', ' ')} ")
     assert new_id != yard.charger_id
     row, kept = await yard.row(new_id), await yard.archived()
-    assert (row.organisation_id, row.location_id) == (yard.other_id, yard.there_id)  # type: ignore[attr-defined]
-    assert (row.identity, row.secret_hash) == (before.identity, before.secret_hash)  # type: ignore[attr-defined]
-    assert before.name not in (row.name, row.search)  # type: ignore[attr-defined]
-    assert (row.status, row.restart_id) == ("never", None)  # type: ignore[attr-defined]
-    assert (kept.why, kept.organisation_id, kept.name) == ("handed_over", yard.organisation_id, before.name)  # type: ignore[attr-defined]
+    assert (row.organisation_id, row.location_id) == (yard.other_id, yard.there_id)
+    assert (row.identity, row.secret_hash) == (before.identity, before.secret_hash)
+    assert before.name not in (row.name, row.search)
+    assert (row.status, row.restart_id) == ("never", None)
+    assert (kept.why, kept.organisation_id, kept.name) == ("handed_over", yard.organisation_id, before.name)
     assert await yard.verdicts() == [("not_sent", "handed_over")]
     for table in (sessions, restarts):
         mine = select(func.count()).where(table.c.charger_id == new_id)

@@ -12,6 +12,7 @@ from borne.core.access import may_add_charger
 from borne.core.models import CATALOGUE
 from borne.engine.devices import BadCodeError, Devices, OwnChargerError
 from borne.engine.onboarding import IdentityTakenError
+from borne.engine.rate_limit import network_of
 from borne.portal.charger_form import Entered, entered, places_to_add, problems
 from borne.portal.charger_row import may_change, row_of
 from borne.portal.credentials import credentials
@@ -19,7 +20,6 @@ from borne.portal.errors import PageError
 from borne.portal.forms import Form, number_of, text_of
 from borne.portal.frame import Page, PageView
 from borne.portal.login import limits_of
-from borne.portal.rate_limit import network_of
 from borne.store import handovers
 from borne.store.chargers import Description, UnknownLocationError
 

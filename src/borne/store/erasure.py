@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, delete, func, or_, select, update
 
 from borne.core.actor import ERASED
 from borne.store import schema as s
@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     "vehicles": "deleted",
 }
 
-_person = bindparam("of_person_id")
+_person = bindparam("of_person_id", type_=BigInteger)
 _deletes = [
     across(delete(table).where(table.c.person_id == _person), WHY)
     for name, table in s.metadata.tables.items()

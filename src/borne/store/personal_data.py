@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Table, bindparam, or_, select
+from sqlalchemy import BigInteger, Table, bindparam, or_, select
 
 from borne.store import schema as s
 from borne.store.db import Reader
@@ -13,7 +13,7 @@ from borne.store.tenancy import across
 WHY = "a person's own data, of all organisations that they belong to"
 MOST_ROWS = 50_000  # of a table: the newest
 
-_person = bindparam("of_person_id")
+_person = bindparam("of_person_id", type_=BigInteger)
 
 
 def _columns(table: Table, *names: str) -> tuple[Table, tuple[str, ...]]:
