@@ -34,8 +34,8 @@ def api_of(portal: Portal) -> Litestar:
 
 def client(api: Litestar, authorization: str = "", address: str = "192.0.2.7") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False, client=(address, 50_000))  # type: ignore[arg-type]
-    headers = {"authorization": authorization} if authorization else {}
-    return httpx.AsyncClient(transport=transport, base_url=URL, headers=headers)
+    headers = {b"authorization": authorization.encode()} if authorization else {}
+    return httpx.AsyncClient(transport=transport, base_url=URL, headers=headers)  # type: ignore[arg-type]
 
 
 def basic(email: str, password: str) -> str:

@@ -92,6 +92,8 @@ async def add_passkey(client: httpx.AsyncClient, device: Authenticator, name: st
     return await post(client, "/account/passkeys", credential=credential, name=name)
 
 
-async def use_passkey(client: httpx.AsyncClient, device: Authenticator, path: str = "/login/passkey", **more: str) -> httpx.Response:
+async def use_passkey(
+    client: httpx.AsyncClient, device: Authenticator, path: str = "/login/passkey", **more: str
+) -> httpx.Response:
     credential = device.get(await options_of(client, path))
     return await post(client, path, credential=credential, **more)

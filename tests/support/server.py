@@ -225,6 +225,8 @@ def running_site(folder: Path, database_url: str | None = None, **settings: dict
     site = Site(folder, free_port(), free_port(), database_url=database_url)
     sections = {name: {**QUICK.get(name, {}), **settings.get(name, {})} for name in {*QUICK, *settings, "portal"}}
     sections["portal"]["port"] = site.portal_port
+    if "public_url" in sections["portal"]:  # "http://localhost:{port}"
+        sections["portal"]["public_url"] = sections["portal"]["public_url"].format(port=site.portal_port)
     sections["gateway"]["port"] = site.gateway_port
     lines = [f'data_folder = "{folder / "data"}"']
     lines += [f'database_url = "{database_url}"'] if database_url else []

@@ -20,13 +20,13 @@ from borne.api.v1 import chargers, me, restarts
 
 PREFIX = "/api/v1"
 BODY_BOUND_BYTES = 100_000
-DESCRIPTION = """\
-Your chargers, and restarting them, for programs.
-
-Sign in with an API token (`Authorization: Bearer borne_…`) or with your e-mail address and an app password (Basic). Both are \
-made under “Your account”, for one organisation, with the scopes that you choose; they never may more than you, and end with your \
-membership. Instants are RFC 3339, in UTC. Errors are `application/problem+json` (RFC 9457); what you do not reach is 404.
-"""
+DESCRIPTION = (
+    "Your chargers, and restarting them, for programs.\n\n"
+    "Sign in with an API token (`Authorization: Bearer borne_…`) or with your e-mail address and an app password (Basic). Both"
+    " are made under “Your account”, for one organisation, with the scopes that you choose; they never may more than you, and"
+    " end with your membership. Instants are RFC 3339, in UTC. Errors are `application/problem+json` (RFC 9457); what you do not"
+    " reach is 404."
+)
 
 
 def create_api(services: ApiServices) -> Litestar:

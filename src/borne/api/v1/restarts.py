@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from borne.api.problems import AnyRequest, ProblemError, responses
 from borne.api.sign_in import SignedIn, address_in, services_of
@@ -82,7 +82,7 @@ async def restart(
     caller: SignedIn,
     charger_id: FromPath[int],
     key: Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=KEY_BOUND)],
-    data: RestartIn | None = None,
+    data: JSONBody[RestartIn | None] = None,
 ) -> Response[RestartOut]:
     """Restart a charger: 202 for a new restart, 200 for the one that is under way, or was asked for with this key, already.
 
