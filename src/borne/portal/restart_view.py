@@ -17,6 +17,7 @@ from borne.engine.restarts import Usual
 from borne.portal.charger_row import facts_of, model_name, state_of
 from borne.portal.formats import Formats
 from borne.portal.language import Language, translations
+from borne.portal.names import shown_name
 from borne.portal.reasons import reason_texts
 from borne.portal.restart_story import Line, Pending, announcement, pending, status_word, story
 from borne.portal.verdicts import Sentence, first_sentence, sentence
@@ -218,7 +219,14 @@ def tell(scope: Scope, row: Any, usual_ms: int, language: Language, formats: For
         status=status[0] if status else "",
         is_busy=bool(status and status[1]),
         counts_from_ms=started_ms if state.verdict is None and state.phase in UNDER_WAY else None,
-        lines=story(state, language, formats, person_name=row.person_name, usual_ms=usual_ms, now_ms=now_ms),
+        lines=story(
+            state,
+            language,
+            formats,
+            person_name=shown_name(row.person_name, language),
+            usual_ms=usual_ms,
+            now_ms=now_ms,
+        ),
         announcement=announcement(state, name, language, verdict.title if verdict else None),
         may_withdraw=may_withdraw(scope, row),
         sentence=verdict,
@@ -253,7 +261,7 @@ def entry(row: Any, language: Language, formats: Formats) -> Entry:
         location_name=row.location_name,
         model=row.model,
         batch_id=row.batch_id,
-        person_name=row.person_name,
+        person_name=shown_name(row.person_name, language),
         why=row.why,
         kind=row.kind,
         requested_ms=row.requested_ms,

@@ -6,6 +6,7 @@ import msgspec
 
 from borne.portal.formats import Formats
 from borne.portal.language import N_, Language, translations
+from borne.portal.names import shown_name
 from borne.portal.verdicts import leaving_word
 
 Details = dict[str, str | int | None]
@@ -118,8 +119,12 @@ def event_line(kind: str, at_ms: int, details: Details, language: Language, form
     """A line of the timeline in words. A kind without words of its own is shown as it is named."""
     say = translations(language).gettext
     words, css = _EVENTS.get(kind, (kind.replace("_", " ").replace("%", "%%"), "gone"))
-    values = {"where": _where(details), "status": str(details.get("status") or ""), "by": str(details.get("by") or "–"),
-              "verdict": ""}  # fmt: skip
+    values = {
+        "where": _where(details),
+        "status": str(details.get("status") or ""),
+        "by": shown_name(str(details.get("by") or "–"), language),
+        "verdict": "",
+    }
     if kind == "status":
         look = connector_look(values["status"], language)
         values["status"], css = look.word, look.css

@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
-from borne.store.schema import chargers, locations, people, sessions, tags
+from borne.store.schema import archived_chargers, chargers, locations, people, sessions, tags
 
 PAGE_ROWS = 50
 MOST_OF_A_PERSON = 5_000  # sessions that a sum of two months reads
@@ -78,14 +78,17 @@ _rows = (
     select(
         S.id, S.charger_id, S.location_id, S.evse, S.connector, S.tag, S.person_id, S.started_ms, S.ended_ms,
         S.meter_start_wh, S.meter_stop_wh, S.end_reason,
-        # A charger that went to another organisation keeps its history here, but no longer says its name.
-        case((chargers.c.organisation_id == _organisation_id, chargers.c.name)).label("charger_name"),
+        func.coalesce(chargers.c.name, archived_chargers.c.name).label("charger_name"),  # also of one that left
         locations.c.name.label("location_name"),
         locations.c.time_zone,
         people.c.name.label("person_name"),
     )
     .select_from(
         sessions.outerjoin(chargers, and_(chargers.c.id == S.charger_id, chargers.c.organisation_id == _organisation_id))
+        .outerjoin(
+            archived_chargers,
+            and_(archived_chargers.c.id == S.charger_id, archived_chargers.c.organisation_id == _organisation_id),
+        )
         .outerjoin(locations, and_(locations.c.id == S.location_id, locations.c.organisation_id == _organisation_id))
         .outerjoin(people, people.c.id == S.person_id)
     )
