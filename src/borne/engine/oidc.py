@@ -6,6 +6,7 @@ RFC 9207 (`iss` in the answer), RFC 8725 (algorithms are chosen here, never by t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -104,13 +105,14 @@ class Claims(msgspec.Struct, frozen=True):
 class _Known:
     """A provider's own description and its keys, as last fetched."""
 
-    __slots__ = ("fetched_ms", "keys", "keys_ms", "metadata")
+    __slots__ = ("fetched_ms", "keys", "keys_ms", "metadata", "turn")
 
     def __init__(self, metadata: Metadata, fetched_ms: int) -> None:
         self.metadata = metadata
         self.fetched_ms = fetched_ms
         self.keys: list[dict[str, Any]] = []
         self.keys_ms: int | None = None
+        self.turn = asyncio.Lock()  # two who need the keys at once wait for the same ones
 
 
 class Providers:
@@ -206,13 +208,14 @@ class Providers:
 
     async def _keys_for(self, known: _Known, header: dict[str, Any]) -> list[dict[str, Any]]:
         """The keys that may have signed a token with this header. An unknown name: the keys were changed, fetch them."""
-        now_ms = self._clock.now_ms()
-        found = [one for one in known.keys if _usable(one, header)]
-        is_stale = known.keys_ms is None or now_ms - known.keys_ms >= METADATA_MS
-        if is_stale or (not found and now_ms - (known.keys_ms or 0) >= AGAIN_MS):
-            await self._fetch_keys(known)
+        async with known.turn:
+            now_ms = self._clock.now_ms()
             found = [one for one in known.keys if _usable(one, header)]
-        return found
+            is_stale = known.keys_ms is None or now_ms - known.keys_ms >= METADATA_MS
+            if is_stale or (not found and now_ms - (known.keys_ms or 0) >= AGAIN_MS):
+                await self._fetch_keys(known)
+                found = [one for one in known.keys if _usable(one, header)]
+            return found
 
     # ---- the code and the token
 
