@@ -46,6 +46,12 @@ class Formats:
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
         return str(format_decimal(value, format=pattern, locale=self.locale))
 
+    def energy(self, energy_wh: int, digits: int = 2) -> str:
+        """Watt hours as `7.34 kWh`."""
+        pattern = "#,##0." + "#" * digits
+        unit = "energy-kilowatt-hour"
+        return str(format_unit(energy_wh / 1_000, unit, length="short", format=pattern, locale=self.locale))
+
     def date(self, at_ms: int) -> str:
         return str(format_date(instant(at_ms), format="medium", locale=self.locale))
 

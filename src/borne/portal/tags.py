@@ -30,6 +30,7 @@ from borne.store.tag_list import PAGE_ROWS, Filter
 
 QUERY_BOUND = 100
 MAX_PAGE = 10_000
+SAMPLE = ("04A1B2C3D4;%;zoe@example.org;2027-12-31;FLEET", "04A1B2C3D5;;ali@example.org")
 TOLD_EACH = 50  # lines of the audit log; more tags at once share one
 LOOKS: dict[TagState, Look] = {
     "accepted": Look(N_("Accepted"), "ready"),
@@ -118,7 +119,7 @@ def _add_page(
         checked=checked,
         bad=sum(bool(one.problems) for one in checked or ()),
         problem=problem,
-        most=MOST_LINES,
+        sample=[line.replace("%", page._("Blue badge")) for line in SAMPLE],
     )
 
 
