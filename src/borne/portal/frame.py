@@ -67,7 +67,7 @@ MENU = (
     Entry("/restarts", N_("Restarts"), "history", "member"),
     Entry("/sessions", N_("Sessions"), "zap", "see_sessions"),
     Entry("/users", N_("Users"), "users", "see_people"),
-    Entry("/locations", N_("Locations"), "map-pin", "see_locations"),
+    Entry("/locations", N_("Locations"), "map-pin", "see_locations", far=True),
     Entry("/organisation", N_("Organisation"), "settings-2", "see_locations", far=True),
 )
 INSTALLATION_MENU = (
@@ -108,7 +108,7 @@ class Frame:
         formats = self.formats[language]
         environment.filters |= {
             name: getattr(formats, name)
-            for name in ("when", "at", "ago", "clock", "date", "absolute", "duration", "number")
+            for name in ("when", "at", "ago", "clock", "date", "absolute", "duration", "number", "energy")
         }
         environment.filters["iso"] = iso
         environment.globals |= {
