@@ -180,3 +180,28 @@ async def test_health_says_what_the_server_counts(two: Two) -> None:
     text = (await two.ines.get("/installation/health")).text
     assert "1,234" in text
     assert "SQLite" in text
+
+
+async def test_another_organisation_is_hosted_and_its_super_admin_invited(two: Two) -> None:
+    values = {
+        "name": "Garage Bleu",
+        "plan": "standard",
+        "location": "",
+        "time_zone": "Europe/Paris",
+        "email": "Zoe@B.test",
+    }
+    made = await post(two.ines, "/installation/organisations/new", **values, language="fr")
+    assert made.status_code == 303
+    (mail,) = two.portal.mail.sent
+    assert mail["recipient"] == "zoe@b.test"
+    assert "/invitations/" in mail["body"]
+    assert "Garage Bleu" in (await two.ines.get("/installation/organisations")).text
+    assert (await two.ines.get("/chargers")).status_code == 404, "hosting is not belonging"
+
+
+@pytest.mark.parametrize("wrong", [{"name": " "}, {"plan": "gold"}, {"time_zone": "Mars/Olympus"}, {"email": "nobody"}])
+async def test_what_is_wrong_with_a_new_organisation_is_said_and_nothing_made(two: Two, wrong: dict[str, str]) -> None:
+    values = {"name": "Garage", "plan": "basic", "time_zone": "UTC", "email": "zoe@b"} | wrong
+    assert (await post(two.ines, "/installation/organisations/new", **values)).status_code == 422
+    assert "Garage" not in (await two.ines.get("/installation/organisations")).text
+    assert two.portal.mail.sent == []

@@ -104,6 +104,8 @@ POLICY: dict[str, Rule] = {
     "GET /installation/attempts": Rule(frozenset((INSTALLER,))),
     "GET /installation/outbox": Rule(frozenset((INSTALLER,))),
     "GET /installation/organisations": Rule(frozenset((INSTALLER,))),
+    "GET /installation/organisations/new": Rule(frozenset((INSTALLER,))),
+    "POST /installation/organisations/new": Rule(frozenset((INSTALLER,)), 422),
     "GET /installation/health": Rule(frozenset((INSTALLER,))),
     "GET /installation/organisations/{organisation_id}": Rule(frozenset((INSTALLER,))),
     "POST /installation/organisations/{organisation_id}/ask": Rule(frozenset((INSTALLER,)), 422),

@@ -25,7 +25,7 @@ from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
 from borne.engine.people import RefusedError, hold
 from borne.store import invitations as store
-from borne.store import jobs, people
+from borne.store import jobs, organisations, people
 from borne.store.db import Conflict, Database, Reader, Row, Transaction
 from borne.store.invitations import NewInvitation
 
@@ -71,6 +71,17 @@ class NewAccount(msgspec.Struct, frozen=True):
 
     name: str
     password_hash: str | None  # None: they log in otherwise
+    language: str | None
+
+
+class NewOrganisation(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation to be hosted, with its first location and whom to invite as its super-admin."""
+
+    name: str
+    plan: str
+    location: str
+    time_zone: str
+    email: str
     language: str | None
 
 
@@ -172,6 +183,22 @@ class Invitations:
                 await jobs.enqueue(tx, JOB_KIND, payload, now_ms)
                 self._bus.publish(Hint("job", organisation_id))
         return {}
+
+    async def found(self, actor: Actor, new: NewOrganisation) -> int:
+        """Make an organisation and invite its super-admin; returns its id. For who operates the installation."""
+        now_ms = self._clock.now_ms()
+        first = NewInvitation(email=new.email, role="super-admin", language=new.language)
+        async with self._db.transaction() as tx:
+            made = await organisations.create(tx, name=new.name, plan=new.plan, now_ms=now_ms)
+            await organisations.create_location(tx, made, name=new.location, time_zone=new.time_zone, now_ms=now_ms)
+            about = About(kind="organisation", id=made, name=new.name)
+            await self._audit.record(tx, actor, "organisation.created", about, organisation_id=made, plan=new.plan)
+            await store.add_many(
+                tx, made, [first], [secrets.token_bytes(TOKEN_BYTES)], person_id=actor.person_id,
+                person_name=actor.name, now_ms=now_ms, expires_ms=now_ms + LINK_DAYS * DAY_MS,
+            )  # fmt: skip
+            await self._send_some(tx, made, actor)
+        return made
 
     async def deliver(self, payload: str) -> None:
         """The handler of jobs: write the mails that are still to be written."""
