@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -94,35 +95,33 @@ async def test_several_at_once_each_with_a_mail_of_their_own(place: Place) -> No
     assert all(email in listed for email in (MONA, "bea@new.test", "li@new.test"))
 
 
-@pytest.mark.parametrize(
-    ("emails", "fields", "said"),
-    [
-        ("", {}, "one e-mail address at least"),
-        ("mona", {}, "“mona” does not begin with an e-mail address."),
-        ("<mona@new.test", {}, "does not begin with an e-mail address"),
-        (CAMILLE, {}, f"{CAMILLE} is already a member."),
-        (f"{MONA}\n{MONA.upper()}", {}, f"{MONA} is here twice."),
-        (f"{MONA} ä", {}, "is no RFID number"),
-        (f"{MONA} {'a' * 37}", {}, "is no RFID number"),
-        (f"{MONA} 01\nbea@new.test 01", {}, "is here twice"),
-        ("\n".join(f"p{n}@new.test" for n in range(101)), {}, "a file may hold more"),
-        (MONA, {"role": "owner"}, "Choose a role."),
-        (MONA, {"role": ""}, "Choose a role."),
-        (MONA, {"role": "operator"}, "Choose one location at least"),
-        (MONA, {"location": "999999"}, "is not there any more"),
-        (MONA, {"group": "999999"}, "access group is not there any more"),
-        (MONA, {"until": "2001-01-01"}, "Choose a day from today on"),
-        (MONA, {"until": "9999-12-31"}, "Choose a day from today on"),
-        (MONA, {"until": "tomorrow"}, "Choose a day from today on"),
-    ],
-)
-async def test_what_is_wrong_is_said_and_nobody_is_invited(
-    place: Place, emails: str, fields: dict[str, str], said: str
-) -> None:
-    answer = await place.invite(emails, **fields)
-    assert answer.status_code == 422
-    assert said in answer.text.replace("&lt;", "<")
-    assert emails.split("\n", maxsplit=1)[0] in answer.text.replace("&lt;", "<"), "what was typed is kept"
+WRONG: list[tuple[str, dict[str, str], str]] = [
+    ("", {}, "one e-mail address at least"),
+    ("mona", {}, "“mona” does not begin with an e-mail address."),
+    ("<mona@new.test", {}, "does not begin with an e-mail address"),
+    (CAMILLE, {}, f"{CAMILLE} is already a member."),
+    (f"{MONA}\n{MONA.upper()}", {}, f"{MONA} is here twice."),
+    (f"{MONA} ä", {}, "is no RFID number"),
+    (f"{MONA} {'a' * 37}", {}, "is no RFID number"),
+    (f"{MONA} 01\nbea@new.test 01", {}, "is here twice"),
+    ("\n".join(f"p{n}@new.test" for n in range(101)), {}, "a file may hold more"),
+    (MONA, {"role": "owner"}, "Choose a role."),
+    (MONA, {"role": ""}, "Choose a role."),
+    (MONA, {"role": "operator"}, "Choose one location at least"),
+    (MONA, {"location": "999999"}, "is not there any more"),
+    (MONA, {"group": "999999"}, "access group is not there any more"),
+    (MONA, {"until": "2001-01-01"}, "Choose a day from today on"),
+    (MONA, {"until": "9999-12-31"}, "Choose a day from today on"),
+    (MONA, {"until": "tomorrow"}, "Choose a day from today on"),
+]
+
+
+async def test_what_is_wrong_is_said_and_nobody_is_invited(place: Place) -> None:
+    for emails, fields, said in WRONG:
+        answer = await place.invite(emails, **fields)
+        assert answer.status_code == 422, emails
+        assert said in unescape(answer.text)
+        assert emails.split("\n")[0] in unescape(answer.text), "what was typed is kept"
     assert await place.count(invitations) == await place.count(jobs) == len(place.portal.mail.sent) == 0
 
 
@@ -354,11 +353,11 @@ async def test_an_account_made_meanwhile_is_not_taken_over(place: Place) -> None
         assert (await browser.get(place.link)).status_code == 200, "the link still works"
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 5_000, "%00", "..%2F..", "é"])
-async def test_links_that_never_were(place: Place, token: str) -> None:
+async def test_links_that_never_were(place: Place) -> None:
     async with place.portal.client() as browser:
-        assert (await browser.get(f"/invitations/{token}")).status_code == 404
-        assert (await post(browser, f"/invitations/{token}", **NEW)).status_code == 404
+        for token in ("x", "a" * 5_000, "%00", "..%2F..", "é"):
+            assert (await browser.get(f"/invitations/{token}")).status_code == 404
+            assert (await post(browser, f"/invitations/{token}", **NEW)).status_code == 404
 
 
 async def test_a_location_and_a_group_that_are_gone_are_left_out(place: Place) -> None:

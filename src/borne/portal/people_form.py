@@ -21,6 +21,7 @@ from borne.portal.forms import EMAIL_BOUND, is_email, number_of, text_of, values
 from borne.portal.frame import Page
 from borne.portal.language import N_
 from borne.portal.roles import ROLE_WORDS
+from borne.portal.tag_form import RESERVED, TAG
 from borne.store import charger_list, invitations, organisations
 from borne.store.charger_list import Place
 from borne.store.invitations import NewInvitation
@@ -29,7 +30,6 @@ NAME_BOUND = 100
 TAGS_EACH = 10
 LINES_BOUND = 100
 LONGEST_DAYS = 5 * 366
-TAG = re.compile(rf"[0-9a-z_=:+|@.*-]{{1,{MAX_TAG}}}")  # OCPP 2.0.1 identifierString, casefolded
 NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>\s]+)>(?P<rest>.*)")
 
 PROBLEM_WORDS: dict[Problem, str] = {
@@ -38,8 +38,8 @@ PROBLEM_WORDS: dict[Problem, str] = {
     "over": N_("%(email)s was a member until a while ago: prolong the access on their page."),
     "invited": N_("%(email)s is already invited: send the invitation again from the list."),
     "twice": N_("%(email)s is here twice."),
-    "tag": N_("One of the tags of %(email)s is somebody else’s."),
-    "tag_twice": N_("One of the tags of %(email)s is here twice."),
+    "tag": N_("One of the badges of %(email)s is somebody else’s."),
+    "tag_twice": N_("One of the badges of %(email)s is here twice."),
     "location": N_("A location of %(email)s is not there any more."),
     "group": N_("The access group of %(email)s is not there any more."),
 }
@@ -175,7 +175,7 @@ def tags_of(page: Page, words: Iterable[str]) -> tuple[str, ...]:
     """RFID numbers as the database knows them. Raises ValueError with what is wrong."""
     found = tuple(dict.fromkeys(word.casefold() for word in words if word))
     for tag in found:
-        if not TAG.fullmatch(tag):
+        if not TAG.fullmatch(tag) or len(tag) > MAX_TAG or tag in RESERVED:
             raise ValueError(
                 page._(
                     "“%(tag)s” is no RFID number: letters, digits and : - . _ only, %(n)s at most.",
@@ -184,7 +184,7 @@ def tags_of(page: Page, words: Iterable[str]) -> tuple[str, ...]:
                 )
             )
     if len(found) > TAGS_EACH:
-        raise ValueError(page._("%(n)s tags a person at most.", n=TAGS_EACH))
+        raise ValueError(page._("%(n)s badges a person at most.", n=TAGS_EACH))
     return found
 
 

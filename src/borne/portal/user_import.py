@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import io
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.datastructures import UploadFile
 
 from borne.core.people import OF_LOCATIONS, ROLES, may_give
 from borne.core.scope import Role
 from borne.engine.invitations import problems
 from borne.portal import language as languages
+from borne.portal.csv_file import columns_of, key_of, lines_of, uploaded
 from borne.portal.forms import EMAIL_BOUND, is_email
 from borne.portal.frame import Page
 from borne.portal.invitations import send, sent_text
@@ -62,31 +60,6 @@ class Parsed(msgspec.Struct, frozen=True):
 # ---- reading -----------------------------------------------------------------------------------------------------------
 
 
-def text_of_file(raw: bytes) -> str:
-    """The text, whatever the program that wrote it: UTF-8 with or without a mark, UTF-16 with one, else Windows-1252."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16", "replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
-def _key(word: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", fold(word))
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that say something, with their numbers. Raises csv.Error."""
-    clean = text.replace("\0", "").lstrip("\ufeff")
-    head = clean.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = max(";,\t", key=head.count)
-    reader = csv.reader(io.StringIO(clean, newline=""), delimiter=delimiter)
-    for row in reader:
-        if any(cell.strip() for cell in row):
-            yield reader.line_num, [" ".join(cell.split()) for cell in row]
-
-
 class Reader:
     """Makes invitations of lines: what words mean to this visitor in this organisation."""
 
@@ -95,7 +68,7 @@ class Reader:
         self._offered = offered
         self._now_ms = page.services.clock.now_ms()
         self._roles = {
-            _key(word): role
+            key_of(word): role
             for role in ROLES
             for word in (role, *(translations(language).gettext(ROLE_WORDS[role]) for language in LANGUAGES))
         }
@@ -107,12 +80,12 @@ class Reader:
     def parse(self, text: str) -> Parsed:
         """Read a whole file."""
         try:
-            rows = list(_rows(text))
+            rows = list(lines_of(text))
         except csv.Error:
             return self._not_readable()
         if not rows:
             return Parsed([], [Wrong(0, self._page._("The file is empty."))])
-        columns = self._columns(rows[0][1])
+        columns = columns_of(rows[0][1], COLUMNS)
         if "email" not in columns:
             return self._not_readable()
         if len(rows) - 1 > ROWS_BOUND:
@@ -136,14 +109,6 @@ class Reader:
             [], [Wrong(0, say("The first line must name the columns, “email” among them. Is it a CSV file?"))]
         )
 
-    def _columns(self, head: list[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for place, word in enumerate(head):
-            name = next((name for name, words in COLUMNS.items() if _key(word) in words), None)
-            if name is not None:
-                found.setdefault(name, place)
-        return found
-
     def _invitation(self, cells: dict[str, str]) -> NewInvitation:
         """Raises ValueError with what is wrong, in a sentence."""
         say, email = self._page._, cells.get("email", "").casefold()
@@ -165,7 +130,7 @@ class Reader:
         )
 
     def _role(self, word: str) -> Role:
-        role = self._roles.get(_key(word)) if word else "user"
+        role = self._roles.get(key_of(word)) if word else "user"
         if role is None:
             raise ValueError(self._page._("“%(word)s” is no role.", word=word[:80]))
         if not may_give(self._page.scope, role):
@@ -216,7 +181,7 @@ async def import_file(page: Page) -> Response[str]:
     """Look at a file and say what it would do; or, confirmed, do it."""
     form: Any = await page.request.form()
     confirmed = form.get("csv")
-    text = confirmed if isinstance(confirmed, str) else await _uploaded(form.get("file"))
+    text = confirmed if isinstance(confirmed, str) else await uploaded(form.get("file"), FILE_BOUND_BYTES)
     if text is None or len(text.encode("utf-8", "ignore")) > 2 * FILE_BOUND_BYTES:
         why = page._("Choose a file of one megabyte at most.")
         return _show(page, Parsed([], [Wrong(0, why)]), "", 422)
@@ -233,13 +198,6 @@ async def import_file(page: Page) -> Response[str]:
     if found:
         return _show(page, Parsed(parsed.wanted, [Wrong(0, sentence) for sentence in found]), "", 422)
     return page.go("/users?state=invited", toast=sent_text(page, len(wanted)))
-
-
-async def _uploaded(file: object) -> str | None:
-    if not isinstance(file, UploadFile):
-        return None
-    raw = await file.read(FILE_BOUND_BYTES + 1)
-    return text_of_file(raw) if 0 < len(raw) <= FILE_BOUND_BYTES else None
 
 
 async def _checked(page: Page, parsed: Parsed, offered: Choices) -> Parsed:
