@@ -15,23 +15,16 @@ from sqlalchemy import select, text, update
 from borne.core.actor import Actor
 from borne.engine.charger_changes import Change, ChargerChanges
 from borne.engine.devices import Devices
-from borne.store import access_groups, consents, identity_providers, tags
+from borne.store import access_groups, consents, identity_providers, invitations, tags
 from borne.store.db import Transaction
+from borne.store.invitations import NewInvitation
 from borne.store.schema import (
-    access_group_chargers,
-    access_group_people,
-    assignments,
-    batches,
-    chargers,
-    locations,
-    memberships,
+    metadata,
     notices,
     organisations,
     people,
     restarts,
 )
-from borne.store.schema import access_groups as access_group_table
-from borne.store.schema import tags as tag_table
 from tests.support.portal import csrf, log_in, post
 from tests.support.restart_site import Site, running_site
 from tests.support.routes import (
@@ -48,6 +41,9 @@ from tests.support.routes import (
     POLICY,
     STRANGER,
 )  # fmt: skip
+from tests.support.tenants import TABLES
+
+LOOKING = ("logins", "audit_log")  # a look is noted there
 
 
 @dataclass
@@ -88,7 +84,19 @@ class Estate:
             "provider_id": await self.provider(),
             "change_id": await self.change(charger_id),
             **await self.driver(charger_id),
+            "invitation_id": await self.invitation(location_id),
         }
+
+    async def invitation(self, location_id: int) -> int:
+        """An open invitation whose mail is still to be written."""
+        site, number = self.site, next(self._names)
+        wanted = [NewInvitation(email=f"zebra{number}@new.test", role="operator", location_ids=(location_id,))]
+        async with site.portal.db.transaction() as tx:
+            (invitation_id,) = await invitations.add_many(
+                tx, site.organisation_id, wanted, [b"%d" % number], person_id=site.camille_id, person_name="Camille",
+                now_ms=site.now_ms, expires_ms=site.now_ms + 86_400_000,
+            )  # fmt: skip
+        return invitation_id
 
     async def driver(self, charger_id: int) -> dict[str, int]:
         """A user with this charger, assigned and by a group, and a badge."""
@@ -192,15 +200,15 @@ class Estate:
             method, address, data=form, headers={"x-csrftoken": await csrf(client)}, follow_redirects=False
         )
 
-    async def snapshot(self) -> list[Any]:
-        """All that a denied request might have changed."""
+    async def snapshot(self) -> dict[str, Any]:
+        """All that a denied request might have changed: the rows of tenants and of people, by table."""
+        kept = {
+            table.name: [column for column in table.c if column.name != "seen_ms"]
+            for table in metadata.sorted_tables
+            if table in TABLES and table.name not in LOOKING
+        }
         db = self.site.portal.db
-        tables = (
-            chargers, restarts, batches, organisations, locations, memberships, assignments, tag_table, access_group_table,
-            access_group_chargers, access_group_people,
-        )  # fmt: skip
-        kept = ([column for column in table.c if column.name != "seen_ms"] for table in tables)
-        return [[tuple(row) for row in await db.all(select(*columns))] for columns in kept]
+        return {name: [tuple(row) for row in await db.all(select(*columns))] for name, columns in kept.items()}
 
 
 async def let_in(tx: Transaction, organisation_id: int, person_id: int, site: Site) -> None:
@@ -228,7 +236,7 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(INSTALLER, operates=True)
         guest_id = await portal.add_person(GUEST, operates=True)
         async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches", "consents", "identity_providers"):
+            for table in ("chargers", "restarts", "batches", "consents", "identity_providers", "invitations"):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
             await let_in(tx, here, guest_id, site)
         clients = {who: portal.client() for who in (*EVERYBODY, GUEST)}

@@ -225,6 +225,9 @@ async def accept(page: Page, token: FromPath[str], data: Form) -> Response[str]:
 @post("/invitations/{token:str}/switch", may="person", by_provider=True, status_code=200)
 async def switch(page: Page, token: FromPath[str]) -> Response[str]:
     """Log out, so that somebody else can accept."""
+    row = await _open(page, token)
+    if not isinstance(row, Row):
+        return _over(page, row)
     async with page.services.db.transaction() as tx:
         await logins.end(tx, page.person.token_hash)
     access_of(page.request).changed(page.person.person_id)
