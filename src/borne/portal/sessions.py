@@ -113,7 +113,7 @@ async def _wanted(page: PageView) -> Filter:
     location_id, charger_id = number_of(asked.get("location", "")), number_of(asked.get("charger", ""))
     person_id = number_of(asked.get("person", "")) if policy.permits(page.scope, "see_people") else None
     words = charger_list.words_of(asked.get("q", "")[:QUERY_BOUND])
-    charger_ids = None if charger_id is None else (charger_id,)
+    charger_ids: tuple[int, ...] | None = None if charger_id is None else (charger_id,)
     if words:
         wanted = ChargerFilter(words=words)
         found = await charger_list.matching_ids(page.services.db, page.scope, wanted, CHARGERS_MOST)

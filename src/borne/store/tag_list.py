@@ -132,7 +132,7 @@ def _rows(limited: bool) -> Select[Any]:
 def _page(shape: _Shape) -> Select[Any]:
     found = _rows(shape.limited)
     for n in range(shape.words):
-        pattern = bindparam(f"tag_word_{n}")
+        pattern: ColumnElement[str] = bindparam(f"tag_word_{n}")
         found = found.where(
             or_(
                 T.tag.like(pattern, escape="\\"),
