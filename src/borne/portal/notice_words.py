@@ -64,7 +64,8 @@ def line_of(notice: Row, language: Language, formats: Formats) -> Line:
     """The words of a notice (a row of store.notices)."""
     details: dict[str, Any] = msgspec.json.decode(notice.details)
     title, said, tone = _SAY[notice.event](details, notice.ended_ms is not None, language, formats)
-    text = " · ".join(part for part in (details.get("location", ""), said) if part)
+    where = "" if notice.event == "many_offline" else details.get("location", "")  # its title says it
+    text = " · ".join(part for part in (where, said) if part)
     tone = "gone" if notice.ended_ms is not None else tone
     return Line(title, text, tone, EVENTS[notice.event][2], details.get("since_ms"), notice.ended_ms)
 
