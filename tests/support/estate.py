@@ -144,7 +144,17 @@ class Estate:
         told = '{"charger": "Zebra", "location": "Lyon"}'
         here, now_ms = site.organisation_id, site.now_ms
         row = (number, site.camille_id, str(number), here, "charger_offline", now_ms, charger_id, location_id, told)
-        columns = ("id", "person_id", "key", "organisation_id", "event", "at_ms", "charger_id", "location_id", "details")
+        columns = (
+            "id",
+            "person_id",
+            "key",
+            "organisation_id",
+            "event",
+            "at_ms",
+            "charger_id",
+            "location_id",
+            "details",
+        )
         async with site.portal.db.transaction() as tx:
             await tx.insert_many(notices, columns, [row])
         return number
@@ -192,7 +202,9 @@ class Estate:
     async def ask(self, who: str, name: str, ids: dict[str, int]) -> httpx.Response:
         method, path = name.split(" ", 1)
         rule, client = POLICY[name], await self.client(who)
-        address = path.format(**{"columns": "all", "token": "x", "slug": "x", "tree": "x", "path": "x", **ids}) + rule.query
+        address = (
+            path.format(**{"columns": "all", "token": "x", "slug": "x", "tree": "x", "path": "x", **ids}) + rule.query
+        )
         if method == "GET":
             return await client.get(address, follow_redirects=False)
         form = {key: value.format(**ids) for key, value in rule.form.items()}
@@ -203,7 +215,7 @@ class Estate:
     async def snapshot(self) -> dict[str, Any]:
         """All that a denied request might have changed: the rows of tenants and of people, by table."""
         kept = {
-            table.name: [column for column in table.c if column.name != "seen_ms"]
+            table.name: [column for column in table.c if column.name not in ("seen_ms", "read_ms")]
             for table in metadata.sorted_tables
             if table in TABLES and table.name not in LOOKING
         }
