@@ -82,7 +82,8 @@ class Room:
     @property
     def listed_status(self) -> str:
         """The charger's one word as its row has it."""
-        return self._listed[0]
+        word: str = self._listed[0]
+        return word
 
     def charger_row(self, at_ms: int) -> tuple[tuple[Any, ...], bool]:
         """The row for `store.save_chargers`, and whether it has what the list shows, too. The version counts on."""

@@ -34,7 +34,7 @@ Noun = Literal["charger", "restart", "batch"]
 Asked = Noun | Literal["chargers", "notices"]
 NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch")
 LIST = "chargers"  # the topic of counts: any charger of the scope changed
-OWN = "notices"  # the visitor's own: nobody can name another's
+OWN: Literal["notices"] = "notices"  # the visitor's own: nobody can name another's
 
 MAX_TOPICS = 500
 MAX_STREAMS = 2_000

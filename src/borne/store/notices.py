@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import BigInteger, BindParameter, bindparam, case, delete, exists, func, or_, select, update
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
@@ -30,7 +30,8 @@ COLUMNS = (
 PAGE_ROWS = 50
 RETENTION = "retention is the same for every organisation"
 
-_person_id, _organisation_id = bindparam("person_id"), bindparam("organisation_id")
+_person_id: BindParameter[int] = bindparam("person_id")
+_organisation_id: BindParameter[int] = bindparam("organisation_id")
 
 # ---- whom -----------------------------------------------------------------------------------------------------------
 
