@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from borne.core.actor import ERASED
-from borne.engine.audit import verify
+from borne.core.actor import ERASED, SHELL, Actor
+from borne.engine.audit import About, verify
 from borne.engine.erasure import KIND, Erasure
+from borne.store import audit as audit_store
 from borne.store import mails, tags
 from borne.store.db import Database
 from borne.store.erasure import RULES
@@ -231,6 +232,7 @@ async def test_a_namesake_keeps_the_name(site: Site) -> None:
     """Lines are told apart by the person's number, not by the name."""
     await quintilia(site)
     await live_a_little(site)
+    other_id, _ = await site.portal.add_organisation("Other")
     namesake = await site.portal.add_person("other.quintilia@a.test", (site.organisation_id, "admin"))
     async with site.portal.db.transaction() as tx:
         await tx.run(text("UPDATE people SET name = :n WHERE id = :id"), {"n": NAME, "id": namesake})
@@ -238,10 +240,17 @@ async def test_a_namesake_keeps_the_name(site: Site) -> None:
         await tx.run(
             text("INSERT INTO events (charger_id, at_ms, kind, details) VALUES (1, 1, 'edited', :d)"), {"d": line}
         )
+    async with site.portal.db.transaction() as tx:  # of another organisation; of a badge that changed hands
+        audit, about = site.portal.services.audit, About(kind="tag", name="77")
+        await audit.record(tx, Actor(namesake, NAME), "tag.changed", about, organisation_id=other_id, owner=NAME)
+        await audit.record(tx, SHELL, "tag.changed", about, organisation_id=site.organisation_id, owner=NAME)
     async with browser(site, EMAIL) as client:
         await post(client, "/account/erase", email=EMAIL)
     await run_the_job(site)
     left = await texts(site.portal.db)
-    assert left.count(NAME) >= 2
+    rows = [row.details for row in await audit_store.following(site.portal.db, 0) if row.action == "tag.changed"]
+    assert [row is None for row in rows] == [False, True]
+    assert (await verify(site.portal.db, site.portal.services.audit)).broken_at is None
+    assert left.count(NAME) >= 3
     assert EMAIL not in left.replace("other.quintilia@a.test", "")
     assert [row.person_name for row in await site.portal.db.all(select(restarts.c.person_name))].count(ERASED) > 0

@@ -153,7 +153,7 @@ async def test_a_verification_beside_writers_sees_a_whole_chain(chain: Database)
 async def test_an_erased_person_leaves_the_chain_whole(chain: Database) -> None:
     await record(chain, name="New: ali@a.test", person_id=None)
     await record(chain, name="Ali", person_id=2)
-    mentions = tuple(await store.mentions(chain, "ali@a.test"))
+    mentions = tuple(row.seq for row in await store.mentions(chain, "ali@a.test"))
     assert mentions == (7,)
     async with chain.transaction() as tx:
         await KEEPER.erase(tx, ALI, Erased(2, (3,), mentions))

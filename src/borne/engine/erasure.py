@@ -23,7 +23,7 @@ from borne.engine.writes import Writes
 from borne.store import audit as audit_store
 from borne.store import erasure as store
 from borne.store import jobs
-from borne.store.db import Database, Transaction
+from borne.store.db import Database, Reader, Row, Transaction
 from borne.store.erasure import DEAD_LETTERS, EVENTS, JOBS, RESTARTS, Traced
 
 KIND = "erase_traces"
@@ -56,9 +56,8 @@ class Erasure:
         if row is None:
             raise NotErasedError("unknown")
         seen, _ = await audit_store.head(self._db)
-        mentions = await audit_store.mentions(
-            self._db, row.email
-        )  # reads the whole log: not while others wait to write
+        # This reads the whole log: not while others wait to write.
+        mentions = await self._mentions(self._db, row, 0)
         async with self._db.transaction() as tx:
             await self._refuse(tx, person_id, bool(row.operates_installation), organisation_id)
             organisation_ids = await store.organisations_of(tx, person_id)
@@ -66,10 +65,20 @@ class Erasure:
             await store.erase(tx, row, everywhere, self._clock.now_ms())
             payload = msgspec.json.encode({"person_id": person_id}).decode()
             await jobs.enqueue(tx, KIND, payload, self._clock.now_ms(), idempotency_key=str(person_id))
-            mentions += await audit_store.mentions(tx, row.email, seen)
-            await self._audit.erase(tx, by, Erased(person_id, tuple(organisation_ids), tuple(mentions)))
+            mentions |= await self._mentions(tx, row, seen)
+            named = tuple(sorted(seq for seq, where in mentions.items() if where is None or where in everywhere))
+            await self._audit.erase(tx, by, Erased(person_id, tuple(organisation_ids), named))
         self._bus.publish(Hint("login", person_id))
         self._bus.publish(Hint("job", 0))
+
+    async def _mentions(self, db: Reader, row: Row, after_seq: int) -> dict[int, int | None]:
+        """Rows of others that name the person: by the address, wherever; by the name, in the organisation that is given."""
+        found: dict[int, int | None] = {one.seq: None for one in await audit_store.mentions(db, row.email, after_seq)}
+        quoted = msgspec.json.encode(row.name).decode()
+        for one in await audit_store.mentions(db, quoted, after_seq):
+            if one.seq not in found and one.organisation_id is not None and _names(one.details, row.name):
+                found[one.seq] = one.organisation_id
+        return found
 
     async def _refuse(self, tx: Transaction, person_id: int, operates: bool, organisation_id: int | None) -> None:
         if organisation_id is not None:
@@ -110,6 +119,13 @@ class Erasure:
 def without_name(text: str, person_id: int) -> str:
     """A JSON text without the person's name and id, wherever an object in it holds both."""
     return msgspec.json.encode(_without(msgspec.json.decode(text), person_id)).decode()
+
+
+def _names(details: str, name: str) -> bool:
+    """Whether somebody of this name is spoken of. Who acted has a number beside the name: a namesake keeps it."""
+    texts: dict[str, Any] = msgspec.json.decode(details)
+    texts.pop("name", None)
+    return msgspec.json.encode(name) in msgspec.json.encode(texts)
 
 
 def _without(value: Any, person_id: int) -> Any:

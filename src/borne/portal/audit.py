@@ -1,4 +1,4 @@
-"""The audit log of an organisation: who did what to what, from where, when; searched, paged, and exported as a CSV that streams."""
+"""The audit log of an organisation: who did what to what, from where; searched, paged, and exported as a CSV that streams."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from litestar import Response, get
 from litestar.response import Stream
 
 from borne.core.scope import Scope
-from borne.portal.audit_words import KINDS, action_words, detail_words, visible
+from borne.portal.audit_words import INTERNAL, KINDS, action_words, detail_words, visible
 from borne.portal.formats import iso
 from borne.portal.forms import number_of
-from borne.portal.frame import Page
+from borne.portal.frame import Page, PageView
 from borne.portal.language import Language
 from borne.portal.restarts import csv_lines, midnight_ms, neutral
+from borne.portal.roles import ROLE_WORDS
 from borne.store import audit_list, organisations
 from borne.store.audit_list import AuditFilter
 from borne.store.db import Reader, Row
 
 TEXT_BOUND = 100
 VALUE_BOUND = 300
+LISTED = 20  # of a list
 CSV_COLUMNS = (
     "number", "at", "person", "person_id", "address", "action", "what", "object_kind", "object_id", "object", "details", "hash",
 )  # fmt: skip
@@ -31,7 +33,7 @@ LINKED = {"charger": "/chargers/", "batch": "/batches/", "location": "/locations
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A row as the page shows it. `erased`: its texts are gone; `changes`: (what, before, after), one of them "" for plain ones."""
+    """A row as the page shows it. `erased`: its texts are gone; `changes`: (what, before, after); before is "" for plain ones."""
 
     seq: int
     at_ms: int
@@ -60,7 +62,7 @@ async def audit(page: Page) -> Response[str]:
     watch = page.services.audit_watch
     return page.show(
         "audit.html",
-        lines=[line_of(row, page.language) for row in found.rows],
+        lines=[line_of(row, page) for row in found.rows],
         asked=dict(query),
         kinds=[(key, page._(words)) for key, (words, _) in KINDS.items()],
         is_filtered=wanted != AuditFilter(),
@@ -114,7 +116,7 @@ def _address(page: Page, **change: int | None) -> str:
 # ---- a row in words ----------------------------------------------------------------------------------------------
 
 
-def line_of(row: Row, language: Language) -> Line:
+def line_of(row: Row, page: PageView) -> Line:
     """A row as the page shows it. Whatever it holds becomes one line of visible text."""
     details: dict[str, Any] = msgspec.json.decode(row.details) if row.details is not None else {}
     who, address, about = (str(details.pop(name, "")) for name in ("name", "address", "object"))
@@ -125,34 +127,44 @@ def line_of(row: Row, language: Language) -> Line:
         visible(who),
         row.actor_id,
         visible(address),
-        action_words(row.action, language),
+        action_words(row.action, page.language),
         visible(about),
         href if not row.action.endswith(".deleted") else "",
-        _changes(details, language),
+        _changes(details, page),
         row.details is None,
     )
 
 
-def _changes(details: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:
+def _changes(details: dict[str, Any], page: PageView) -> list[tuple[str, str, str]]:
     before, after = details.pop("before", None), details.pop("after", None)
     found: list[tuple[str, str, str]] = []
     if isinstance(before, dict) or isinstance(after, dict):
         old, new = before or {}, after or {}
         found += [
-            (detail_words(name, language), _said(old.get(name)), _said(new.get(name)))
+            (detail_words(name, page.language), _said(name, old.get(name), page), _said(name, new.get(name), page))
             for name in dict.fromkeys((*old, *new))
             if old.get(name) != new.get(name)
         ]
-    found += [(detail_words(name, language), "", _said(value)) for name, value in details.items() if value not in ("", None)]
+    found += [
+        (detail_words(name, page.language), "", _said(name, value, page))
+        for name, value in details.items()
+        if value not in ("", None) and name not in INTERNAL
+    ]
     return found
 
 
-def _said(value: Any) -> str:
+def _said(name: str, value: Any, page: PageView) -> str:
     """A detail as text, bounded."""
     if value is None or value == "":
         return "–"
+    if isinstance(value, bool):
+        return page._("yes") if value else page._("no")
     if isinstance(value, list):
-        return ", ".join(_said(one) for one in value[:20])[:VALUE_BOUND] or "–"
+        return ", ".join(_said(name, one, page) for one in value[:LISTED])[:VALUE_BOUND] or "–"
+    if name.endswith("_ms") and isinstance(value, int):
+        return page.formats.absolute(value)
+    if name in ("role", "roles") and value in ROLE_WORDS:
+        return page._(ROLE_WORDS[value])
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return visible(text[:VALUE_BOUND])
 

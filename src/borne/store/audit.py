@@ -46,7 +46,7 @@ _erase_rows = across(
     "a person's name goes from every organisation's log",
 )
 _mentions = across(
-    select(audit_log.c.seq).where(
+    select(audit_log.c.seq, audit_log.c.organisation_id, audit_log.c.details).where(
         audit_log.c.seq > bindparam("after_seq"),
         func.replace(audit_log.c.details, bindparam("text", type_=Text), "")
         != audit_log.c.details,  # on both databases
@@ -92,9 +92,9 @@ async def erase_rows(tx: Transaction, rows: Sequence[int]) -> None:
         await tx.run(_erase_rows, {"rows": list(rows[start : start + ERASE_AT_ONCE])})
 
 
-async def mentions(db: Reader, text: str, after_seq: int = 0) -> list[int]:
-    """Rows whose texts hold this one, of the whole chain. Reads every row after `after_seq`."""
-    return [row.seq for row in await db.all(_mentions, {"text": text, "after_seq": after_seq})]
+async def mentions(db: Reader, text: str, after_seq: int = 0) -> list[Row]:
+    """Rows (seq, organisation_id, details) whose texts hold this one, of the whole chain. Reads every row after `after_seq`."""
+    return await db.all(_mentions, {"text": text, "after_seq": after_seq})
 
 
 async def is_row(db: Reader, seq: int, row_hash: bytes) -> bool:
