@@ -116,9 +116,12 @@ async def invite(page: Page, data: Form) -> Response[str]:
     emails, typed, offered = lines_of(data, "emails", EMAILS_BOUND), common(data), await choices(page)
     invitees, lines = _read(page, emails)
     errors = common_errors(page, typed, offered)
-    if errors or lines:
-        return await _form(page, emails, typed, errors, lines, 422)
     now_ms = page.services.clock.now_ms()
+    if errors or lines:
+        known = [NewInvitation(email=one.email, role="user", tags=one.tags) for one in invitees]
+        found = await engine.problems(page.services.db, page.scope, known, [], now_ms)
+        lines += [problem_text(page, problem, known[n]) for n, problem in found.items()]
+        return await _form(page, emails, typed, errors, lines, 422)
     wanted = [new_invitation(one, typed, offered, now_ms) for one in invitees]
     lines = await send(page, wanted, offered)
     if lines:

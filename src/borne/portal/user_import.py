@@ -21,7 +21,7 @@ from borne.portal.csv_file import columns_of, key_of, lines_of, uploaded
 from borne.portal.forms import EMAIL_BOUND, is_email
 from borne.portal.frame import Page
 from borne.portal.invitations import send, sent_text
-from borne.portal.language import LANGUAGES, translations
+from borne.portal.language import LANGUAGES, N_, translations
 from borne.portal.people_form import NAME_BOUND, Choices, choices, problem_text, tags_of, until_ms
 from borne.portal.roles import ROLE_WORDS
 from borne.store.charger_list import fold
@@ -40,7 +40,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "until": ("until", "accessuntil", "lastday", "jusquau", "dernierjour", "fin"),
     "language": ("language", "langue"),
 }  # fmt: skip
-EXAMPLE = "email;name;role;locations;access group;tags\nmarie@example.com;Marie Roux;operator;Lyon|Nantes;;04A1B2C3D4\n"
+EXAMPLE = (N_("email"), N_("name"), N_("role"), N_("locations"), N_("access group"), N_("badges"))
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -218,10 +218,15 @@ def _show(page: Page, parsed: Parsed, text: str, status_code: int = 200) -> Resp
         wanted=parsed.wanted,
         text=text,
         shown=SHOWN,
-        example=EXAMPLE,
+        example=_example(page),
         rows_bound=ROWS_BOUND,
         role_words={role: page._(word) for role, word in ROLE_WORDS.items()},
     )
+
+
+def _example(page: Page) -> str:
+    role = page._(ROLE_WORDS["operator"]).casefold()
+    return ";".join(map(page._, EXAMPLE)) + f"\nmarie@example.com;Marie Roux;{role};Lyon|Nantes;;04A1B2C3D4\n"
 
 
 ROUTES = [import_page, import_file]
