@@ -136,7 +136,7 @@ async def test_each_bad_line_is_named(site: Site) -> None:
             await tx.insert(locations, {"organisation_id": site.organisation_id, "name": "Twin", "created_ms": 1})
     async with browser(site) as camille:
         page = (await look(camille, "\n".join((HEAD, *(line for line, _, _ in BAD))))).text
-    named = re.findall(r'num">(\d+)</td><td class="nowrap">([^<]+)</td><td class="said">([^<]+)', page)
+    named = re.findall(r'num at">(\d+)</td><td class="nowrap">([^<]+)</td><td class="said">([^<]+)', page)
     wanted = [(number, column, said) for number, (_, column, said) in enumerate(BAD, 2) if column]
     assert [(int(number), column) for number, column, _ in named] == [(number, column) for number, column, _ in wanted]
     assert all(one[2].startswith(other[2]) for one, other in zip(named, wanted, strict=True)), named

@@ -90,7 +90,7 @@ async def _choose(
 @post("/chargers/change/review", may="change_many_chargers", status_code=200)
 async def review(page: Page, data: Form) -> Response[str]:
     """The one confirmation. Nothing is changed by it."""
-    ids = await charger_list.reached_ids(page.services.db, page.scope, _ids(data))
+    ids = await _reached(page, data)
     change = await _change(page, data)
     if not ids:
         raise PageError(422, page._("No charger was chosen. Nothing was changed."))
@@ -115,7 +115,7 @@ async def review(page: Page, data: Form) -> Response[str]:
 @post("/chargers/changes", may="change_many_chargers", status_code=200)
 async def begin(page: Page, data: Form) -> Response[str]:
     """OKAY: a job does it, and the page follows."""
-    ids, change = await charger_list.reached_ids(page.services.db, page.scope, _ids(data)), await _change(page, data)
+    ids, change = await _reached(page, data), await _change(page, data)
     if not ids or change is None:
         raise PageError(422, page._("No charger was chosen. Nothing was changed."))
     services = page.services
@@ -133,11 +133,18 @@ def _ids(data: dict[str, Any]) -> list[int]:
     return list(dict.fromkeys(one for one in found if one is not None))
 
 
+async def _reached(page: Page, data: dict[str, Any]) -> list[int]:
+    """Those of the form that the visitor reaches, in its order."""
+    ids = _ids(data)
+    known = set(await charger_list.reached_ids(page.services.db, page.scope, ids))
+    return [one for one in ids if one in known]
+
+
 async def _ticked(page: Page, data: dict[str, Any]) -> list[int]:
     """The chargers of the form: those ticked, or all that match the list's filter."""
     db, scope = page.services.db, page.scope
     if not text_of(data, "all"):
-        return await charger_list.reached_ids(db, scope, _ids(data))
+        return await _reached(page, data)
     status = text_of(data, "status")
     wanted = charger_list.Filter(
         status=status if status in STATUSES else None,
@@ -215,7 +222,7 @@ async def change(page: Page, change_id: FromPath[int]) -> Response[str]:
         raise NotFoundException
     made = msgspec.json.decode(row.change, type=Change)
     left_out = msgspec.json.decode(row.left_out, type=list[tuple[int, str, str]])
-    context = {
+    context: dict[str, Any] = {
         "row": row,
         "title": page._(WHATS[made.what]),
         "left_out": [

@@ -128,41 +128,42 @@ class _Reader:
         def say(column: str, text: str) -> None:
             wrong.append(Wrong(number, column, text))
 
-        page, get = self._page, lambda name: cells.get(name, "").strip()
-        for column, bound in _BOUNDS.items():
-            if len(get(column)) > bound:
-                say(column, page._("%(bound)s characters at most.", bound=bound))
-        if not get("name") and not get("serial"):
-            say("name", page._("Give it a name, or at least its serial number."))
-        model = _MODELS.get(key_of(get("model")))
-        if model is None:
-            say(
-                "model",
-                page._(
-                    "“%(word)s” is not in the catalogue. Leave it empty for any other charger.", word=get("model")[:60]
-                ),
-            )
-        location_id = self._place(get("location"), say)
-        if get("identity") and not IDENTITY.fullmatch(get("identity")):
-            say("identity", page._("1 to 48 letters, digits or one of _=:+|@.-"))
-        if get("password") and not PASSWORD.fullmatch(get("password")):
-            say("password", page._("16 to 40 letters, digits and signs, no space, a letter or digit first."))
+        line = {column: cells.get(column, "") for column in COLUMNS}
+        self._check(line, say)
         for column in self._used:
-            self._once(number, column, get(column), say)
-        if wrong or model is None or location_id is None:
+            self._once(number, column, line[column], say)
+        location_id = self._place(line["location"], say)
+        model = _MODELS.get(key_of(line["model"]), "")
+        if wrong or location_id is None:
             return wrong
-        is_other = model == "other"
         charger = Line(
             location_id=location_id,
-            name=get("name"),
-            serial=get("serial"),
+            name=line["name"],
+            serial=line["serial"],
             model=model,
-            vendor=get("vendor") if is_other else "",
-            model_name=get("model_name") if is_other else "",
-            identity=get("identity"),
-            password=get("password"),
+            vendor=line["vendor"] if model == "other" else "",
+            model_name=line["model_name"] if model == "other" else "",
+            identity=line["identity"],
+            password=line["password"],
         )
         return Good(number, charger)
+
+    def _check(self, line: dict[str, str], say: Say) -> None:
+        """What is wrong with the cells as they stand there."""
+        page = self._page
+        for column, bound in _BOUNDS.items():
+            if len(line[column]) > bound:
+                say(column, page._("%(bound)s characters at most.", bound=bound))
+        if not line["name"] and not line["serial"]:
+            say("name", page._("Give it a name, or at least its serial number."))
+        if key_of(line["model"]) not in _MODELS:
+            word = line["model"][:60]
+            said = page._("“%(word)s” is not in the catalogue. Leave it empty for any other charger.", word=word)
+            say("model", said)
+        if line["identity"] and not IDENTITY.fullmatch(line["identity"]):
+            say("identity", page._("1 to 48 letters, digits or one of _=:+|@.-"))
+        if line["password"] and not PASSWORD.fullmatch(line["password"]):
+            say("password", page._("16 to 40 letters, digits and signs, no space, a letter or digit first."))
 
     def _place(self, word: str, say: Say) -> int | None:
         if not word and self._only is not None:
