@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from borne.core.facts import ClockStepped, Metered, StatusChanged
-from borne.core.notifications import RETURN_GRACE_MS, Wish
+from borne.core.notifications import Wish
 from borne.core.readings import Reading
 from borne.store import troubles as trouble_store
 from borne.store.schema import chargers, jobs, memberships, restarts
@@ -146,7 +146,7 @@ async def test_our_own_absence_is_no_chargers_fault(small: Small, desk: Desk, en
         other = await house.again(7200)
     after = Desk(other)
     await after.look()
-    await after.wait(30 + RETURN_GRACE_MS / 60_000 - 1)
+    await after.wait(30 + 4)  # five minutes to come back, then as any other
     assert await after.told() == []
     await after.wait(2)
     assert len(await after.told()) == 1
