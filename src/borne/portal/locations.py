@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -62,30 +63,37 @@ def engine_of(page: Page) -> Locations:
 async def locations(page: Page) -> Response[str]:
     """The page, or for htmx its list."""
     context = await _list(page)
-    if page.is_part:
-        return page.part("locations/list.html", **context)
-    return page.show("locations/index.html", **context)
+    if not page.is_part:
+        return page.show("locations/index.html", **context)
+    answer = page.part("locations/list.html", **context)
+    if not _is_told(page):
+        answer.headers["hx-push-url"] = f"/locations?{urlencode({'q': context['q']})}" if context["q"] else "/locations"
+    return answer
+
+
+def _is_told(page: Page) -> bool:
+    """Whether a page asks because it was told of a change, and not somebody who types."""
+    return page.request.query_params.get("live") == "1"
 
 
 async def _list(page: Page) -> dict[str, Any]:
     asked = page.request.query_params
     query = " ".join(asked.get("q", "").replace("\0", "").split())[:QUERY_BOUND]
-    known = await store.listed(page.services.db, page.scope)
-    words = charger_list.words_of(query)
-    found = [row for row in known if _matches(row, words)] if words else known
-    found = sorted(found, key=lambda row: (charger_list.search_text(row.name), row.id))
+    known = await overview(page, newest=_is_told(page))
+    found, words = [place.id for place in known.places], charger_list.words_of(query)
+    if words:
+        matching = {row.id for row in await store.listed(page.services.db, page.scope) if _matches(row, words)}
+        found = [location_id for location_id in found if location_id in matching]
     pages = max(1, -(-len(found) // PAGE_ROWS))
     at = min(max(number_of(asked.get("page", ""), 6) or 1, 1), pages)
     first = (at - 1) * PAGE_ROWS
-    rows = await store.rows(page.services.db, page.scope, [row.id for row in found[first : first + PAGE_ROWS]])
-    counts = (await overview(page, newest=page.is_part)).counts
-    by_location = _by_location(counts)
+    rows = await store.rows(page.services.db, page.scope, found[first : first + PAGE_ROWS])
+    by_location = _by_location(known.counts)
     return {
         "q": query,
         "lines": [_line(page, row, by_location.get(row.id, {})) for row in rows],
         "total": len(found),
-        "known": len(known),
-        "chargers": counts.total,
+        "known": len(known.places),
         "at": at,
         "pages": pages,
         "first": first + 1,
