@@ -361,6 +361,7 @@ async def test_the_answer_for_one_browser_does_not_log_another_one_in(firm: Firm
     back = await log_in_there(await firm.there(browser), "zoe")
     async with firm.portal.client() as victim:
         failed(await victim.get(back, follow_redirects=False), "Log in again.")
+        back = await log_in_there(await firm.there(browser), "zoe")
         await firm.there(victim)  # on its way by itself
         failed(await victim.get(back, follow_redirects=False), "Log in again.")
         assert await who(victim, firm) is None
