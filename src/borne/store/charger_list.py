@@ -107,7 +107,10 @@ class Page(msgspec.Struct, frozen=True):
 
 def fold(text: str) -> str:
     """Casefold and drop accents: "Entrepôt" is found by "entrepot"."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = text.casefold()
+    if folded.isascii():
+        return folded.replace(NAME_END, "")
+    decomposed = unicodedata.normalize("NFKD", folded)
     return "".join(char for char in decomposed if not unicodedata.combining(char) and char != NAME_END)
 
 

@@ -214,24 +214,37 @@ def _number_of(number: int) -> ColumnElement[int]:
     return literal_column(str(number), BigInteger)
 
 
-def _both(shape: _Shape) -> Select[Any] | CompoundSelect[Any]:
+def _joined(parts: Sequence[Select[Any]], shape: _Shape) -> Select[Any] | CompoundSelect[Any]:
+    """What a state leaves of members and invitations."""
     if shape.state in OF_MEMBERS:
-        return _members(shape)
-    return _invitations(shape) if shape.state else union_all(_members(shape), _invitations(shape))
+        return parts[0]
+    return parts[1] if shape.state else union_all(*parts)
 
 
 @lru_cache(maxsize=256)
 def _ids(shape: _Shape) -> Select[Any]:
-    found = _both(shape).subquery()
+    parts = [_members(shape), _invitations(shape)]
+    if shape.sort == "name":  # each is in this order already, as far as it is needed
+        parts = [_first(part, shape.descending) for part in parts]
+    found = _joined(parts, shape).subquery()
     keys = {"name": (), "role": (found.c.rank,), "seen": (found.c.seen,)}[shape.sort]
     order = [key.desc() if shape.descending else key.asc() for key in (*keys, found.c.search, found.c.kind, found.c.id)]
     chosen = select(found.c.kind, found.c.id).order_by(*order)
     return chosen.limit(bindparam("most", type_=BigInteger)).offset(bindparam("skipped", type_=BigInteger))
 
 
+def _first(part: Select[Any], descending: bool) -> Select[Any]:
+    keys = [part.selected_columns.search, part.selected_columns.id]
+    ordered = part.order_by(*(key.desc() if descending else key.asc() for key in keys))
+    return select(ordered.limit(bindparam("needed", type_=BigInteger)).subquery())
+
+
 @lru_cache(maxsize=256)
 def _count(shape: _Shape) -> Select[Any]:
-    return select(func.count()).select_from(_both(shape).subquery())
+    parts = [part.with_only_columns(func.count()).scalar_subquery() for part in (_members(shape), _invitations(shape))]
+    if shape.state:
+        return select(parts[0] if shape.state in OF_MEMBERS else parts[1])
+    return select(parts[0] + parts[1])
 
 
 _person_ids: Any = bindparam("person_ids", expanding=True)
@@ -310,7 +323,7 @@ async def page(
 ) -> Page:
     """Return one page of PAGE_ROWS entries."""
     total = await _number(db, scope, chosen, now_ms)
-    values = {**_values(scope, chosen, now_ms), "most": PAGE_ROWS, "skipped": offset}
+    values = {**_values(scope, chosen, now_ms), "most": PAGE_ROWS, "skipped": offset, "needed": offset + PAGE_ROWS}
     keys = await db.all(_ids(_shape(scope, chosen, sort, descending)), values)
     known = await _member_entries(db, scope, [row.id for row in keys if not row.kind])
     invited = await _invitation_entries(db, scope, [row.id for row in keys if row.kind])
