@@ -12,6 +12,7 @@ from borne.demo.people import PASSWORD, PEOPLE, SHARED_TAGS
 if TYPE_CHECKING:
     from borne.sim.demo_plan import DemoCharger
     from borne.sim.members import FleetMember
+    from borne.store.locations import Details
     from borne.wiring import Server
 
 PRICES_SINCE_MS = 400 * 86_400_000
@@ -22,6 +23,14 @@ TARIFFS: dict[str, Tariff] = {  # micros of a euro a kWh
     "Nantes, Entrepôt": TimeOfUse((Band(ALL_DAYS, 22 * 60 + 30, 6 * 60 + 30, 139_000),), 198_000),
     "Annecy, Hôtel": Fixed(210_000),
     "Dijon, Maison": TimeOfUse((Band(ALL_DAYS, 23 * 60, 7 * 60, 156_000),), 206_000),
+}
+
+PLACES: dict[str, tuple[str, int, int, int]] = {  # address, micros of a euro a kWh, main breaker's amperes, phases
+    "Lyon, Atelier": ("14 rue de la Lumière, 69003 Lyon", 215_000, 160, 3),
+    "Lyon, Siège": ("2 quai de Saône, 69002 Lyon", 190_000, 125, 3),
+    "Nantes, Entrepôt": ("ZA du Bois Briand, 44300 Nantes", 198_000, 250, 3),
+    "Annecy, Hôtel": ("5 avenue du Parc, 74000 Annecy", 210_000, 100, 3),
+    "Dijon, Maison": ("9 rue des Tilleuls, 21000 Dijon", 206_000, 60, 1),
 }
 
 
@@ -46,6 +55,7 @@ async def provision(server: Server) -> list[FleetMember]:
 
 async def _make_organisations(server: Server, plan: list[DemoCharger]) -> dict[str, int]:
     """Organisations and their locations by name; the Business one first, so that `borne admin` takes it by default."""
+    from borne.store import locations as places
     from borne.store import organisations as store
 
     now_ms, made = server.clock.now_ms(), {}
@@ -63,10 +73,23 @@ async def _make_organisations(server: Server, plan: list[DemoCharger]) -> dict[s
         async with server.db.transaction() as tx:
             known = {row.name for row in await store.locations_of(tx, made[name])}
             if location not in known:
-                await store.create_location(
-                    tx, made[name], name=location, now_ms=now_ms, time_zone="Europe/Paris", accepts_unknown_tags=True
-                )
+                await places.create(tx, made[name], _details(location), now_ms)
     return made
+
+
+def _details(location: str) -> Details:
+    from borne.store.locations import Details
+
+    address, cost_micros, supply_a, phases = PLACES[location]
+    return Details(
+        name=location,
+        address=address,
+        time_zone="Europe/Paris",
+        energy_cost_micros=cost_micros,
+        supply_a=supply_a,
+        supply_phases=phases,
+        accepts_unknown_tags=True,
+    )
 
 
 async def _make_chargers(server: Server, plan: list[DemoCharger], organisations: dict[str, int]) -> dict[str, int]:
