@@ -18,6 +18,8 @@ PLANTED = [
     ("rings", "core/planted.py", "import borne.engine"),
     ("rings", "engine/planted.py", "import borne.gateway"),
     ("rings", "store/planted.py", "import borne.bus"),
+    ("rings", "api/planted.py", "import borne.portal"),
+    ("rings", "portal/planted.py", "import borne.gateway"),
     ("rings", "planted.py", ""),
     ("pure", "core/planted.py", "import time"),
     ("pure", "ocpp/planted.py", "from asyncio import sleep"),
