@@ -111,7 +111,7 @@ async def test_what_waits_for_mail(database: Database) -> None:
     await add(database, "later", mail_ms=NOW_MS + 50_000)
     await add(database, "never")
     await add(database, "other", person_id=2, mail_ms=NOW_MS + 50_000)
-    assert [tuple(row) for row in await store.due_people(database, NOW_MS, 9)] == [(1, 1)]
+    assert await store.due_people(database, NOW_MS, 9) == [(1, 1)]
     due = await store.due_of(database, 1, 1, NOW_MS + 60_000)
     assert [row.key for row in due] == ["now", "later"]
     async with database.transaction() as tx:

@@ -29,7 +29,7 @@ from borne.store.db import Database, Row, StoreError, Transaction
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-PEOPLE_AT_ONCE = 50
+NOTICES_AT_ONCE = 100
 SHOWN_MOST = 30  # notices that a mail tells of one by one
 TROUBLE_AGAIN_MS = 600_000
 BATCH_AGAIN_MS = 60_000  # a batch that runs is told of when it has ended
@@ -92,11 +92,9 @@ class NoticeMail:
 
     async def send_due(self) -> None:
         """Mail what waits until now, person by person."""
-        while people := await store.due_people(self._db, self._clock.now_ms(), PEOPLE_AT_ONCE):
-            for one in people:
-                await self._send_to(one.person_id, one.organisation_id)
-            if len(people) < PEOPLE_AT_ONCE:
-                return
+        while people := await store.due_people(self._db, self._clock.now_ms(), NOTICES_AT_ONCE):
+            for person_id, organisation_id in people:  # each time nothing of theirs stays due
+                await self._send_to(person_id, organisation_id)
 
     async def _send_to(self, person_id: int, organisation_id: int) -> None:
         """Mail what one person waits for. Where that cannot be made it is put off, and the others get theirs."""

@@ -6,7 +6,17 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, BindParameter, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
@@ -109,7 +119,7 @@ _mine = (notices.c.person_id == _person_id, notices.c.organisation_id == _organi
 _due_people = across(
     select(notices.c.person_id, notices.c.organisation_id)
     .where(notices.c.mail_after_ms <= bindparam("now_ms"))
-    .distinct()
+    .order_by(notices.c.mail_after_ms)
     .limit(bindparam("most")),
     "asks who is to be mailed, in which organisation; each mail then keeps to one",
 )
@@ -130,19 +140,21 @@ _reached = (
         notices.c.charger_id.in_(bindparam("charger_ids", expanding=True)),
     ),
 )
-_unread = select(func.count()).where(*_reached, notices.c.read_ms.is_(None), notices.c.in_portal == 1)
-_page = (
+_listed = (
+    *_reached,
+    notices.c.in_portal == 1,
+    or_(bindparam("any_event", type_=BigInteger) == 1, notices.c.event == bindparam("event")),
+)
+_unread = select(func.count()).where(*_listed, notices.c.read_ms.is_(None))
+_slice = (
     select(notices)
-    .where(
-        *_reached,
-        notices.c.in_portal == 1,
-        or_(bindparam("also_read", type_=BigInteger) == 1, notices.c.read_ms.is_(None)),
-        or_(bindparam("any_event", type_=BigInteger) == 1, notices.c.event == bindparam("event")),
-    )
-    .order_by(case((notices.c.read_ms.is_(None), 0), else_=1), notices.c.id.desc())
-    .limit(PAGE_ROWS + 1)
+    .where(*_listed)
+    .order_by(notices.c.id.desc())
+    .limit(bindparam("most", type_=BigInteger))
     .offset(bindparam("skip", type_=BigInteger))
 )
+_unread_slice = _slice.where(notices.c.read_ms.is_(None))
+_read_slice = _slice.where(notices.c.read_ms.is_not(None))
 _one = select(notices).where(*_reached, notices.c.id == bindparam("notice_id"))
 _read = update(notices).where(*_mine, notices.c.id == bindparam("notice_id"), notices.c.read_ms.is_(None))
 _read_one = _read.values(read_ms=bindparam("at_ms", type_=BigInteger))
@@ -237,9 +249,10 @@ async def end(tx: Transaction, organisation_id: int, key: str, at_ms: int) -> No
     await tx.run(_end, {"organisation_id": organisation_id, "the_key": key, "at_ms": at_ms})
 
 
-async def due_people(db: Reader, now_ms: int, most: int) -> list[Row]:
-    """Who has notices to be mailed by now: person_id, organisation_id."""
-    return await db.all(_due_people, {"now_ms": now_ms, "most": most}, fast=True)
+async def due_people(db: Reader, now_ms: int, most: int) -> list[tuple[int, int]]:
+    """Who waits longest for notices by mail: persons and organisations of so many notices that are due."""
+    rows = await db.all(_due_people, {"now_ms": now_ms, "most": most}, fast=True)
+    return list(dict.fromkeys((row.person_id, row.organisation_id) for row in rows))
 
 
 async def due_of(db: Reader, person_id: int, organisation_id: int, until_ms: int) -> list[Row]:
@@ -267,8 +280,8 @@ class NoticePage(msgspec.Struct, frozen=True):
     has_more: bool
 
 
-def _of(scope: Scope) -> dict[str, Any]:
-    """What a person may read: their own, of what they reach today."""
+def _of(scope: Scope, event: str | None = None) -> dict[str, Any]:
+    """What a person may read: their own, of what they reach today; of one event, None: of all."""
     return {
         "person_id": scope.person_id,
         "organisation_id": scope.organisation_id,
@@ -276,18 +289,23 @@ def _of(scope: Scope) -> dict[str, Any]:
         "location_ids": list(scope.location_ids or (0,)),
         "all_chargers": int(scope.charger_ids is None),
         "charger_ids": list(scope.charger_ids or (0,)),
+        "any_event": int(event is None),
+        "event": event or "",
     }
 
 
-async def unread(db: Reader, scope: Scope) -> int:
+async def unread(db: Reader, scope: Scope, event: str | None = None) -> int:
     """How many notices this person has not read."""
-    return int(await db.value(_unread, _of(scope), fast=True))
+    return int(await db.value(_unread, _of(scope, event), fast=True))
 
 
 async def page(db: Reader, scope: Scope, *, also_read: bool, event: str | None, skip: int) -> NoticePage:
-    """A page of notices, whole rows: the unread first, then the newest first."""
-    wanted = {"also_read": int(also_read), "any_event": int(event is None), "event": event or "", "skip": skip}
-    rows = await db.all(_page, {**_of(scope), **wanted})
+    """A page of notices, whole rows: the unread first, then the newest first. Each half walks an index and stops."""
+    wanted, most = _of(scope, event), PAGE_ROWS + 1
+    rows = await db.all(_unread_slice, {**wanted, "most": most, "skip": skip})
+    if also_read and len(rows) < most:
+        before = max(0, skip - await unread(db, scope, event))
+        rows += await db.all(_read_slice, {**wanted, "most": most - len(rows), "skip": before})
     return NoticePage(rows[:PAGE_ROWS], len(rows) > PAGE_ROWS)
 
 

@@ -466,14 +466,17 @@ notices = Table(
     _int("ended_ms", null=True),  # what it tells of was over then
     Index("notices_key_uq", "person_id", "key", unique=True),
     Index(None, "organisation_id", "key"),
+    # The unread are counted in the index alone.
     Index(
         "notices_unread",
         "person_id",
         "organisation_id",
+        "read_ms",
+        "id",
+        "in_portal",
         "location_id",
         "charger_id",
-        sqlite_where=text("read_ms IS NULL AND in_portal = 1"),
-        postgresql_where=text("read_ms IS NULL AND in_portal = 1"),
+        "event",
     ),
     Index(None, "person_id", "organisation_id", "id"),
     Index(None, "mail_after_ms"),

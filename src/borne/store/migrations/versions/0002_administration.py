@@ -331,10 +331,12 @@ notices = Table(
         "notices_unread",
         "person_id",
         "organisation_id",
+        "read_ms",
+        "id",
+        "in_portal",
         "location_id",
         "charger_id",
-        sqlite_where=text("read_ms IS NULL AND in_portal = 1"),
-        postgresql_where=text("read_ms IS NULL AND in_portal = 1"),
+        "event",
     ),
     Index(None, "person_id", "organisation_id", "id"),
     Index(None, "mail_after_ms"),
@@ -715,9 +717,9 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
     ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
+    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
-    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
 )
 
 
