@@ -270,7 +270,8 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     visitor = visitor_of(connection)
     if visitor is None:
         raise LoginNeededError
-    if visitor.provider_id is not None and may == "person" and not handler.opt.get("by_provider"):
+    is_own = may == "person" or connection.scope["path"].startswith("/account/")
+    if visitor.provider_id is not None and is_own and not handler.opt.get("by_provider"):
         raise OwnLoginNeededError
     if visitor.needs_second_factor and may not in {"person", "installation"}:
         raise SecondFactorNeededError
