@@ -225,7 +225,8 @@ def _show(page: Page, parsed: Parsed, text: str, status_code: int = 200) -> Resp
 
 
 def _example(page: Page) -> str:
-    role = page._(ROLE_WORDS["operator"]).casefold()
+    operator: Role = "operator"
+    role = page._(ROLE_WORDS[operator]).casefold()
     return ";".join(map(page._, EXAMPLE)) + f"\nmarie@example.com;Marie Roux;{role};Lyon|Nantes;;04A1B2C3D4\n"
 
 
