@@ -118,11 +118,6 @@ async def page(db: Reader, scope: Scope, number: int = 1, words: str = "") -> Pa
     return Page(found[:PAGE_ROWS], len(found) > PAGE_ROWS)
 
 
-async def any_in(db: Reader, scope: Scope) -> bool:
-    """Whether there is one to show."""
-    return await db.first(select(A.id).where(*_in_scope(scope)).limit(1)) is not None
-
-
 async def by_id(db: Reader, scope: Scope, charger_id: int) -> Row | None:
     """One of them, None out of reach."""
     return await db.first(_rows(scope).where(A.id == charger_id))

@@ -89,14 +89,3 @@ async def export(db: Reader, scope: Scope, wanted: AuditFilter) -> AsyncIterator
         if part.older_than is None:
             return
         older_than = part.older_than
-
-
-async def of_person(db: Reader, person_id: int, limit: int) -> list[Row]:
-    """The newest rows about a person, of all organisations: at_ms, action, organisation_id, actor_id, details."""
-    statement = (
-        select(A.at_ms, A.action, A.organisation_id, A.actor_id, A.details)
-        .where(or_(A.actor_id == person_id, A.person_id == person_id))
-        .order_by(A.seq.desc())
-        .limit(limit)
-    )
-    return await db.all(statement)
