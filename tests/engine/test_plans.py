@@ -116,8 +116,8 @@ async def test_a_downgrade_is_carried_out_after_a_month_away_with_its_own_instan
 async def test_a_downgrade_can_be_withdrawn_and_chosen_again(office: Office) -> None:
     await office.choose("basic")
     async with office.db.transaction() as tx:
-        assert await plans.withdraw(tx, office.audit, CAMILLE, office.id)
-        assert not await plans.withdraw(tx, office.audit, CAMILLE, office.id)
+        assert await plans.withdraw(tx, office.audit, CAMILLE, office.id, office.clock.at_ms)
+        assert not await plans.withdraw(tx, office.audit, CAMILLE, office.id, office.clock.at_ms)
     office.clock.at_ms = NEXT_MONTH_MS
     await office.run_due()
     assert (await office.row()).plan == "standard"
@@ -130,7 +130,7 @@ async def test_a_downgrade_can_be_withdrawn_and_chosen_again(office: Office) -> 
 async def test_chosen_withdrawn_and_chosen_again_in_one_month(office: Office) -> None:
     await office.choose("basic")
     async with office.db.transaction() as tx:
-        await plans.withdraw(tx, office.audit, CAMILLE, office.id)
+        await plans.withdraw(tx, office.audit, CAMILLE, office.id, office.clock.at_ms)
     await office.choose("basic")
     office.clock.at_ms = NEXT_MONTH_MS
     await office.run_due()
@@ -143,6 +143,18 @@ async def test_an_upgrade_calls_a_chosen_downgrade_off(office: Office) -> None:
     office.clock.at_ms = NEXT_MONTH_MS
     await office.run_due()
     assert (await office.row()).plan == "business"
+
+
+async def test_a_change_that_is_due_counts_before_its_job_has_run(office: Office) -> None:
+    """In the seconds between: choosing it again does not put it off for a month, and it cannot be withdrawn."""
+    await office.choose("basic")
+    office.clock.at_ms = NEXT_MONTH_MS
+    async with office.db.transaction() as tx:
+        assert not await plans.withdraw(tx, office.audit, CAMILLE, office.id, office.clock.at_ms)
+    assert tuple(await office.row())[2:5] == ("basic", None, None)
+    assert await office.choose("basic") == "same"
+    await office.run_due()
+    assert len(await store.changes(office.db, office.id)) == 1
 
 
 async def test_no_such_plan_or_organisation(office: Office) -> None:

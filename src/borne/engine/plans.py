@@ -85,10 +85,10 @@ async def choose(
     `wanted`: a key of PLANS. "same" when the organisation has that plan (or has chosen it) already: nothing is changed. Raises
     LookupError when there is no such organisation or plan.
     """
-    row = await store.locked(tx, organisation_id)
+    row = await _as_due(tx, audit, organisation_id, now_ms)
     if row is None or wanted not in PLANS:
         raise LookupError(wanted)
-    if wanted == row.plan or (wanted == row.next_plan and row.next_plan_ms > now_ms):
+    if wanted in (row.plan, row.next_plan):
         return "same", now_ms
     if rank(wanted) > rank(row.plan):
         await change(tx, audit, actor, row, wanted, now_ms)
@@ -104,15 +104,26 @@ async def choose(
     return "later", from_ms
 
 
-async def withdraw(tx: Transaction, audit: Audit, actor: Actor, organisation_id: int) -> bool:
-    """Keep the plan after all. False: no other one was chosen."""
-    row = await store.locked(tx, organisation_id)
+async def withdraw(tx: Transaction, audit: Audit, actor: Actor, organisation_id: int, now_ms: int) -> bool:
+    """Keep the plan after all. False: no other one was chosen, or it has come."""
+    row = await _as_due(tx, audit, organisation_id, now_ms)
     if row is None or row.next_plan is None:
         return False
     await store.set_next(tx, organisation_id, None, None)
     details = {"before": row.next_plan, "after": row.plan}
     await audit.record(tx, actor, "plan.kept", _about(row), organisation_id=organisation_id, **details)
     return True
+
+
+async def _as_due(tx: Transaction, audit: Audit, organisation_id: int, now_ms: int) -> Row | None:
+    """The organisation, locked, on the plan that it has by now: what was chosen for an instant that has come is carried out.
+    In the history it came at that instant."""
+    row = await store.locked(tx, organisation_id)
+    if row is None or row.next_plan not in PLANS or row.next_plan_ms > now_ms:
+        return row
+    await change(tx, audit, BORNE, row, row.next_plan, row.next_plan_ms)
+    log.info("organisation %s is on plan %s from now on", organisation_id, row.next_plan)
+    return await store.locked(tx, organisation_id)
 
 
 async def change(tx: Transaction, audit: Audit, actor: Actor, row: Row, wanted: str, at_ms: int) -> None:
@@ -212,13 +223,8 @@ class Plans:
         )
 
     async def _change_if_due(self, organisation_id: int) -> None:
-        """Change to the plan that was chosen for an instant that has come; in the history it came at that instant."""
         async with self._db.transaction() as tx:
-            row = await store.locked(tx, organisation_id)
-            if row is None or row.next_plan not in PLANS or row.next_plan_ms > self._clock.now_ms():
-                return
-            await change(tx, self._audit, BORNE, row, row.next_plan, row.next_plan_ms)
-        log.info("organisation %s is on plan %s from now on", organisation_id, row.next_plan)
+            await _as_due(tx, self._audit, organisation_id, self._clock.now_ms())
 
     async def _end(self, row: Row) -> None:
         """Stop batches and withdraw restarts that the plan does not include any more. What was sent goes on to its verdict."""

@@ -228,7 +228,7 @@ async def keep(page: Page) -> Response[str]:
     """Withdraw a downgrade that was chosen."""
     services, organisation_id = page.services, page.scope.organisation_id
     async with services.db.transaction() as tx:
-        is_kept = await engine.withdraw(tx, services.audit, page.actor, organisation_id)
+        is_kept = await engine.withdraw(tx, services.audit, page.actor, organisation_id, services.clock.now_ms())
     return page.go("/plan", toast=page._("The plan stays as it is.") if is_kept else None)
 
 
