@@ -187,6 +187,20 @@ async def test_guessing_codes_shuts_that_account_and_tells_its_owner_once(tmp_pa
         assert (await post(thief, "/login/second", code=now(portal, app))).status_code == 303
 
 
+async def test_whoever_guesses_is_not_forgiven_because_the_owner_came_by(tmp_path: Path) -> None:
+    async with running_portal(tmp_path) as portal, portal.client() as browser, portal.client() as thief:
+        await with_camille(portal)
+        await log_in(browser, CAMILLE)
+        app, _ = await set_up(portal, browser)
+        await log_in(thief, CAMILLE)
+        for number in range(9):
+            assert (await post(thief, "/login/second", code=f"{number:06}")).status_code == 422
+        await log_in(browser, CAMILLE)
+        assert (await post(browser, "/login/second", code=now(portal, app))).status_code == 303
+        assert (await post(thief, "/login/second", code="000009")).status_code == 422
+        assert (await post(thief, "/login/second", code="000010")).status_code == 429
+
+
 async def test_a_day_of_patient_guessing_is_bounded(tmp_path: Path) -> None:
     async with running_portal(tmp_path) as portal, portal.client() as thief:
         await with_camille(portal)
