@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, false, func, or_, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
@@ -13,6 +14,7 @@ from borne.store.schema import audit_log
 
 PAGE_ROWS = 50
 EXPORT_ROWS = 500
+CLOCK_SLACK = 10_000  # rows that a clock set back may have put out of order
 A = audit_log.c
 
 
@@ -34,7 +36,7 @@ class Page(msgspec.Struct, frozen=True):
     newer_than: int | None
 
 
-def _rows(organisation_id: int, wanted: AuditFilter) -> Select[tuple[object, ...]]:
+def _rows(organisation_id: int, wanted: AuditFilter) -> Select[Any]:
     statement = select(
         A.seq, A.at_ms, A.actor_id, A.action, A.object_kind, A.object_id, A.person_id, A.details, A.hash
     ).where(A.organisation_id == organisation_id)
@@ -50,11 +52,30 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
         found.append(or_(*(A.action.startswith(f"{prefix}.", autoescape=True) for prefix in wanted.prefixes)))
     if wanted.person_id is not None:
         found.append(or_(A.actor_id == wanted.person_id, A.person_id == wanted.person_id))
+    return found + _period(wanted)
+
+
+def _period(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
     if wanted.from_ms is not None:
         found.append(A.at_ms >= wanted.from_ms)
     if wanted.to_ms is not None:
         found.append(A.at_ms < wanted.to_ms)
     return found
+
+
+async def _in_period(db: Reader, organisation_id: int, wanted: AuditFilter) -> Select[Any]:
+    """The rows, within the numbers that the period spans: pages follow numbers and need not read their way to an old day."""
+    statement, period = _rows(organisation_id, wanted), _period(wanted)
+    if not period:
+        return statement
+    ends = [
+        await db.value(select(A.seq).where(A.organisation_id == organisation_id, *period).order_by(*order).limit(1))
+        for order in ((A.at_ms, A.seq), (A.at_ms.desc(), A.seq.desc()))
+    ]
+    if None in ends:
+        return statement.where(false())
+    return statement.where(A.seq >= ends[0] - CLOCK_SLACK, A.seq <= ends[1] + CLOCK_SLACK)
 
 
 async def page(
@@ -67,7 +88,7 @@ async def page(
     limit: int = PAGE_ROWS,
 ) -> Page:
     """One page; one row more is read than shown, to know whether there is a neighbour."""
-    statement = _rows(scope.organisation_id, wanted)
+    statement = await _in_period(db, scope.organisation_id, wanted)
     if newer_than is not None:
         found = await db.all(statement.where(A.seq > newer_than).order_by(A.seq.asc()).limit(limit + 1))
         more, rows = len(found) > limit, found[:limit][::-1]

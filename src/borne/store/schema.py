@@ -403,6 +403,7 @@ audit_log = Table(
     _blob("salt", null=True),
     PrimaryKeyConstraint("seq"),
     Index(None, "organisation_id", "seq"),
+    Index(None, "organisation_id", "at_ms"),
     Index(None, "actor_id"),
     Index(None, "person_id"),
 )

@@ -265,6 +265,7 @@ audit_log = Table(
     _blob("salt", null=True),
     PrimaryKeyConstraint("seq"),
     Index(None, "organisation_id", "seq"),
+    Index(None, "organisation_id", "at_ms"),
     Index(None, "actor_id"),
     Index(None, "person_id"),
 )
@@ -715,11 +716,11 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
     ),
     ("tags_person_id", "tags", ["person_id"], False, None),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
-    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
     ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
-    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
+    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
+    ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
 )
 
 
