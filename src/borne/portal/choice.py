@@ -67,10 +67,15 @@ async def chargers(page: PageView, holder: Holder, held: bool, path: str) -> Lis
     """The chargers within reach that the holder has, or has not."""
     db, scope, (q, location_id, at) = page.services.db, page.scope, _asked(page)
     wanted = _wanted(held, q, location_id)
-    total = await choice.charger_count(db, scope, holder, wanted)
+    known = await overview(page)
+    if held or wanted.words:
+        total = await choice.charger_count(db, scope, holder, wanted)
+    else:  # a count of all but a few need not walk them all
+        has = await choice.charger_count(db, scope, holder, _wanted(True, "", location_id))
+        total = max(0, known.counts.of(charger_list.Filter(location_id=location_id)) - has)
     at = min(at, max(1, -(-total // PAGE_ROWS)))
     rows = await choice.charger_rows(db, scope, holder, wanted, (at - 1) * PAGE_ROWS)
-    places = (await overview(page)).places
+    places = known.places
     return Listed(rows=rows, total=total, at=at, q=q, path=path, location_id=location_id, places=places)
 
 

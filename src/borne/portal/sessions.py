@@ -24,7 +24,7 @@ from borne.store.db import Row
 from borne.store.session_list import Filter
 
 QUERY_BOUND = 100
-CHARGERS_MOST = 200  # that a search looks at
+CHARGERS_MOST = 50  # that a search looks at
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

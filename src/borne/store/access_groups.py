@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import access_group_chargers, access_group_people, access_groups, chargers
+from borne.store.tenancy import beside
 
 MOST = 2_000  # groups of an organisation
 
@@ -32,11 +33,24 @@ _here = G.organisation_id == bindparam("organisation_id")
 _group_of = (
     access_group_chargers.c.organisation_id == bindparam("organisation_id"),
     access_group_chargers.c.access_group_id == G.id,
-    chargers.c.organisation_id == bindparam("organisation_id"),
+    beside(chargers.c.organisation_id) == bindparam("organisation_id"),
     chargers.c.id == access_group_chargers.c.charger_id,
 )
 _has_any = exists().where(*_group_of)
-_has_mine = exists().where(*_group_of, chargers.c.location_id.in_(bindparam("location_ids", expanding=True)))
+# From the chargers of the locations, not from all that groups hold.
+_of_locations = (
+    beside(access_group_chargers.c.organisation_id) == bindparam("organisation_id"),
+    access_group_chargers.c.charger_id == chargers.c.id,
+    chargers.c.organisation_id == bindparam("organisation_id"),
+    chargers.c.location_id.in_(bindparam("location_ids", expanding=True)),
+)
+groups_here = select(access_group_chargers.c.access_group_id).where(*_of_locations)
+"""Ids of the groups with a charger at some locations (parameters `organisation_id`, `location_ids`)."""
+groups_elsewhere = select(G.id).where(
+    _here,
+    exists().where(*_group_of, chargers.c.location_id.not_in(bindparam("location_ids", expanding=True))),
+)
+"""Ids of the groups with a charger at any other location."""
 
 _hold = select(G.id, G.name).where(_here, G.id == bindparam("group_id")).with_for_update()
 _rename = (
@@ -77,7 +91,7 @@ _person_ids = select(access_group_people.c.person_id).where(
 
 
 def _visible(limited: bool) -> list[ColumnElement[bool]]:
-    return [_here, or_(_has_mine, ~_has_any)] if limited else [_here]
+    return [_here, or_(G.id.in_(groups_here), ~_has_any)] if limited else [_here]
 
 
 @lru_cache(maxsize=2)
@@ -90,14 +104,19 @@ def _one(limited: bool) -> Select[Any]:
     return select(G.id, G.name, G.created_ms).where(*_visible(limited), G.id == bindparam("group_id"))
 
 
-@lru_cache(maxsize=2)
-def _charger_counts(limited: bool) -> Select[Any]:
-    mine = func.sum(case((chargers.c.location_id.in_(bindparam("location_ids", expanding=True)), 1), else_=0))
-    return (
-        select(G.id, mine if limited else func.count(), func.count())
-        .where(_here, and_(*_group_of), G.id.in_(bindparam("ids", expanding=True)))
-        .group_by(G.id)
+_charger_counts = (  # a charger that leaves the organisation leaves its groups
+    select(access_group_chargers.c.access_group_id, func.count())
+    .where(
+        access_group_chargers.c.organisation_id == bindparam("organisation_id"),
+        access_group_chargers.c.access_group_id.in_(bindparam("ids", expanding=True)),
     )
+    .group_by(access_group_chargers.c.access_group_id)
+)
+_counts_here = (
+    select(access_group_chargers.c.access_group_id, func.count())
+    .where(*_of_locations, beside(access_group_chargers.c.access_group_id).in_(bindparam("ids", expanding=True)))
+    .group_by(access_group_chargers.c.access_group_id)
+)
 
 
 def _values(scope: Scope, **more: Any) -> dict[str, Any]:
@@ -124,15 +143,13 @@ async def counts(db: Reader, scope: Scope, ids: Sequence[int]) -> dict[int, Coun
     """What is in each of these groups."""
     if not ids:
         return {}
-    limited = scope.location_ids is not None
-    mine = {row[0]: row for row in await db.all(_charger_counts(limited), _values(scope, ids=list(ids)))}
     values = {"organisation_id": scope.organisation_id, "ids": list(ids)}
-    people = {row[0]: row[1] for row in await db.all(_people_counts, values)}
-    found = {}
-    for group_id in ids:
-        _, here, total = mine.get(group_id, (group_id, 0, 0))
-        found[group_id] = Counts(int(here), int(total) - int(here), people.get(group_id, 0))
-    return found
+    totals = {row[0]: int(row[1]) for row in await db.all(_charger_counts, values)}
+    mine = totals
+    if scope.location_ids is not None:
+        mine = {row[0]: int(row[1]) for row in await db.all(_counts_here, _values(scope, ids=list(ids)))}
+    people = {row[0]: int(row[1]) for row in await db.all(_people_counts, values)}
+    return {one: Counts(mine.get(one, 0), totals.get(one, 0) - mine.get(one, 0), people.get(one, 0)) for one in ids}
 
 
 async def people_of(db: Reader, organisation_id: int, group_id: int) -> list[int]:

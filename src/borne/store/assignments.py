@@ -16,18 +16,20 @@ from borne.store.schema import (
     chargers,
     memberships,
 )
+from borne.store.tenancy import beside
 
 _take = delete(assignments).where(
     assignments.c.person_id == bindparam("person_id"),
     assignments.c.charger_id.in_(
         select(chargers.c.id).where(
-            chargers.c.organisation_id == bindparam("organisation_id"),
+            beside(chargers.c.organisation_id) == bindparam("organisation_id"),
             chargers.c.id.in_(bindparam("ids", expanding=True)),
         )
     ),
 )
 _still_here = select(chargers.c.id).where(
-    chargers.c.organisation_id == bindparam("organisation_id"), chargers.c.id.in_(bindparam("ids", expanding=True))
+    beside(chargers.c.organisation_id) == bindparam("organisation_id"),
+    chargers.c.id.in_(bindparam("ids", expanding=True)),
 )
 _lock = (
     select(memberships.c.role)
@@ -51,7 +53,7 @@ _has = (
     )
 )
 _elsewhere = select(func.count()).where(
-    chargers.c.organisation_id == bindparam("organisation_id"), chargers.c.id.in_(_has), ~_mine
+    beside(chargers.c.organisation_id) == bindparam("organisation_id"), chargers.c.id.in_(_has), ~_mine
 )
 _by_groups = (
     select(access_groups.c.id, access_groups.c.name, func.count(chargers.c.id).label("chargers"))

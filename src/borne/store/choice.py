@@ -25,6 +25,7 @@ from borne.store.schema import (
     memberships,
     people,
 )
+from borne.store.tenancy import beside
 
 PAGE_ROWS = 50
 MOST = 10_000  # "all that match" stops here
@@ -69,7 +70,7 @@ _IN_GROUP = select(access_group_people.c.person_id).where(
 _most, _skipped = bindparam("most", type_=BigInteger), bindparam("skipped", type_=BigInteger)
 _place = (locations.c.id == chargers.c.location_id) & (locations.c.organisation_id == bindparam("organisation_id"))
 _elsewhere = select(func.count()).where(
-    chargers.c.organisation_id == bindparam("organisation_id"),
+    beside(chargers.c.organisation_id) == bindparam("organisation_id"),
     chargers.c.location_id.not_in(bindparam("location_ids", expanding=True)),
 )
 _count_elsewhere: dict[Kind, Select[Any]] = {
@@ -82,8 +83,9 @@ _count_elsewhere: dict[Kind, Select[Any]] = {
 
 def _charger_conditions(shape: _Shape) -> list[Condition]:
     held = _HELD[shape.kind]
+    organisation = beside(chargers.c.organisation_id) if shape.held else chargers.c.organisation_id
     found = [
-        chargers.c.organisation_id == bindparam("organisation_id"),
+        organisation == bindparam("organisation_id"),
         chargers.c.id.in_(held) if shape.held else chargers.c.id.not_in(held),
         *words_like(chargers.c.search, shape.words),
     ]
@@ -94,13 +96,19 @@ def _charger_conditions(shape: _Shape) -> list[Condition]:
     return found
 
 
+def _order(shape: _Shape) -> tuple[ColumnElement[Any], ...]:
+    """By name. The few of some locations are sorted: a walk along all names would look at everything in between."""
+    name = func.coalesce(chargers.c.search, "") if shape.limited or shape.location else chargers.c.search
+    return name, chargers.c.id
+
+
 @lru_cache(maxsize=64)
 def _chargers(shape: _Shape) -> Select[Any]:
     return (
         select(chargers.c.id, chargers.c.name, chargers.c.serial, chargers.c.status, locations.c.name.label("place"))
         .select_from(chargers.outerjoin(locations, _place))
         .where(*_charger_conditions(shape))
-        .order_by(chargers.c.search, chargers.c.id)
+        .order_by(*_order(shape))
         .limit(_most)
         .offset(_skipped)
     )
@@ -113,14 +121,14 @@ def _charger_count(shape: _Shape) -> Select[Any]:
 
 @lru_cache(maxsize=64)
 def _charger_ids(shape: _Shape) -> Select[Any]:
-    order = (chargers.c.search, chargers.c.id)
-    return select(chargers.c.id).where(*_charger_conditions(shape)).order_by(*order).limit(_most)
+    return select(chargers.c.id).where(*_charger_conditions(shape)).order_by(*_order(shape)).limit(_most)
 
 
 @lru_cache(maxsize=4)
 def _chosen_chargers(limited: bool) -> Select[Any]:
     found = select(chargers.c.id).where(
-        chargers.c.organisation_id == bindparam("organisation_id"), chargers.c.id.in_(bindparam("ids", expanding=True))
+        beside(chargers.c.organisation_id) == bindparam("organisation_id"),
+        chargers.c.id.in_(bindparam("ids", expanding=True)),
     )
     return found.where(chargers.c.location_id.in_(bindparam("location_ids", expanding=True))) if limited else found
 

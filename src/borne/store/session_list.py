@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func,
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
 from borne.store.schema import archived_chargers, chargers, locations, people, sessions, tags
+from borne.store.tenancy import beside
 
 PAGE_ROWS = 50
 MOST_OF_A_PERSON = 5_000  # sessions that a sum of two months reads
@@ -65,7 +66,8 @@ def _conditions(shape: _Shape) -> list[Condition]:
         (shape.before, S.id < bindparam("before_id")),
     )
     is_over = S.ended_ms.is_(None) if shape.runs else S.ended_ms.is_not(None)
-    return [S.organisation_id == _organisation_id, is_over, *(condition for holds, condition in wanted if holds)]
+    organisation = beside(S.organisation_id) if shape.chargers else S.organisation_id
+    return [organisation == _organisation_id, is_over, *(condition for holds, condition in wanted if holds)]
 
 
 @lru_cache(maxsize=256)
@@ -105,7 +107,7 @@ _months = (
     .where(
         S.organisation_id == _organisation_id,
         S.person_id == bindparam("own_id"),
-        S.started_ms >= bindparam("from_ms"),
+        beside(S.started_ms) >= bindparam("from_ms"),
     )
     .order_by(S.id.desc())
     .limit(MOST_OF_A_PERSON)

@@ -27,10 +27,10 @@ from sqlalchemy import (
 
 from borne.core.scope import Scope
 from borne.core.tags import TagState
+from borne.store.access_groups import groups_elsewhere, groups_here
 from borne.store.charger_list import escaped, word_values
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
-    access_group_chargers,
     access_group_people,
     assignments,
     chargers,
@@ -38,6 +38,7 @@ from borne.store.schema import (
     people,
     tags,
 )
+from borne.store.tenancy import beside
 
 PAGE_ROWS = 50
 OWNERS_SHOWN = 12
@@ -68,23 +69,24 @@ class NewTag(msgspec.Struct, frozen=True, kw_only=True):
 # ---- where an owner charges ------------------------------------------------------------------------------------------
 
 
-def _has(where: Condition, person_id: ColumnElement[Any]) -> Condition:
-    """Whether somebody has a charger there, assigned or by a group."""
-    here = (chargers.c.organisation_id == _organisation_id, where)
-    assigned = exists().where(assignments.c.person_id == person_id, chargers.c.id == assignments.c.charger_id, *here)
+def _has(where: Condition, groups: Select[Any]) -> Condition:
+    """Whether a member has a charger there, assigned or by one of these groups."""
+    assigned = exists().where(
+        assignments.c.person_id == M.person_id,
+        chargers.c.id == assignments.c.charger_id,
+        beside(chargers.c.organisation_id) == _organisation_id,
+        where,
+    )
     in_group = exists().where(
-        access_group_people.c.organisation_id == _organisation_id,
-        access_group_people.c.person_id == person_id,
-        access_group_chargers.c.organisation_id == _organisation_id,
-        access_group_chargers.c.access_group_id == access_group_people.c.access_group_id,
-        chargers.c.id == access_group_chargers.c.charger_id,
-        *here,
+        beside(access_group_people.c.organisation_id) == _organisation_id,
+        access_group_people.c.person_id == M.person_id,
+        beside(access_group_people.c.access_group_id).in_(groups),
     )
     return or_(assigned, in_group)
 
 
-_here = _has(chargers.c.location_id.in_(_location_ids), M.person_id)
-_elsewhere = _has(chargers.c.location_id.not_in(_location_ids), M.person_id)
+_here = _has(chargers.c.location_id.in_(_location_ids), groups_here)
+_elsewhere = _has(chargers.c.location_id.not_in(_location_ids), groups_elsewhere)
 _theirs = or_(M.person_id == bindparam("of_person_id"), and_(M.role == "user", ~_elsewhere))
 _seen = or_(T.person_id.is_(None), _theirs, and_(M.role == "user", _here))
 
