@@ -208,7 +208,8 @@ def _candidate(page: Page, row: Row, change: Change) -> Candidate:
 
 
 def _why(page: Page, what: What, why: str) -> str:
-    return page._(SAME[what] if why == "same" else WHY[why])
+    said = SAME[what] if why == "same" else WHY[why]
+    return page._(said)
 
 
 # ---- following ---------------------------------------------------------------------------------------------------
