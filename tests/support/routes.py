@@ -127,6 +127,7 @@ POLICY: dict[str, Rule] = {
     "POST /notices/{notice_id}/read": Rule(frozenset((SUPER,)), 303),
     "GET /unsubscribe/{token}": Rule(frozenset(), 404),
     "POST /unsubscribe/{token}": Rule(frozenset(), 404),
+    "GET /statistics": Rule(MEMBERS),
     "GET /live": Rule(MEMBERS, 400, query="?topics=nonsense"),
     "GET /locations": Rule(STAFF),
     "POST /locations": Rule(OWNERS, 303, form=PLACE),

@@ -14,12 +14,11 @@ from borne.core.plans import Feature
 from borne.core.scope import Role, Scope
 
 Action = Literal[
-    "see_chargers", "see_restarts", "see_sessions", "see_notices", "see_frames", "restart", "restart_many", "withdraw_restarts",
-    "add_chargers",
-    "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers", "hand_over_chargers",
-    "see_locations", "change_locations", "add_locations", "see_people", "invite_people", "change_roles", "remove_people",
-    "manage_access", "manage_access_groups", "manage_tags", "see_plan", "change_plan", "see_audit",
-    "change_organisation", "answer_consent", "erase_people",
+    "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_notices", "see_frames", "restart",
+    "restart_many", "withdraw_restarts", "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers",
+    "archive_chargers", "hand_over_chargers", "see_locations", "change_locations", "add_locations", "see_people",
+    "invite_people", "change_roles", "remove_people", "manage_access", "manage_access_groups", "manage_tags",
+    "see_plan", "change_plan", "see_audit", "change_organisation", "answer_consent", "erase_people",
 ]  # fmt: skip
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
@@ -52,6 +51,7 @@ POLICY: dict[Action, Rule] = {
     "see_restarts": Rule(_EVERYBODY, guests=True),
     "see_sessions": Rule(_EVERYBODY, guests=True),
     "see_notices": Rule(_EVERYBODY),
+    "see_statistics": Rule(_EVERYBODY, "STATISTICS", guests=True),
     "see_frames": Rule(_STAFF, guests=True),
     "restart": Rule(_ADMINS, "RESTART"),
     "restart_many": Rule(_ADMINS, "BULK_ACTIONS"),

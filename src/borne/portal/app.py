@@ -59,6 +59,7 @@ from borne.portal import (
     sessions,
     setup,
     sign_in,
+    statistics,
     tags,
     unsubscribe,
     user_access,
@@ -83,6 +84,7 @@ MODULES: tuple[Any, ...] = (
     users, invitations, user_import, roles,
     notices, notice_settings, unsubscribe,
     access_groups, tags, user_access, driver, sessions,
+    statistics,
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from datetime import date as Day  # noqa: N812 - `date` is a filter
+from decimal import ROUND_HALF_UP, Decimal
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from babel.units import format_unit
 from markupsafe import Markup, escape
 
@@ -51,6 +53,22 @@ class Formats:
         pattern = "#,##0." + "#" * digits
         unit = "energy-kilowatt-hour"
         return str(format_unit(energy_wh / 1_000, unit, length="short", format=pattern, locale=self.locale))
+
+    def power(self, power_w: int, digits: int = 1) -> str:
+        """Watts as `7.3 kW`."""
+        pattern = "#,##0." + "#" * digits
+        return str(format_unit(power_w / 1_000, "power-kilowatt", length="short", format=pattern, locale=self.locale))
+
+    def money(self, nanos: int | None, currency: str) -> str:
+        """Billionths of a currency as an amount, rounded to its cents; a dash for none."""
+        if nanos is None:
+            return "–"
+        amount = (Decimal(nanos) / 1_000_000_000).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return str(format_currency(amount, currency, locale=self.locale))
+
+    def day(self, day: Day) -> str:
+        """A day that is no instant."""
+        return str(format_date(day, format="medium", locale=self.locale))
 
     def date(self, at_ms: int) -> str:
         return str(format_date(instant(at_ms), format="medium", locale=self.locale))

@@ -66,6 +66,7 @@ MENU = (
     Entry("/chargers", N_("Chargers"), "ev-charger", "member"),
     Entry("/restarts", N_("Restarts"), "history", "member"),
     Entry("/sessions", N_("Sessions"), "zap", "see_sessions"),
+    Entry("/statistics", N_("Statistics"), "chart-column", "see_statistics", far=True),
     Entry("/users", N_("Users"), "users", "see_people"),
     Entry("/locations", N_("Locations"), "map-pin", "see_locations", far=True),
     Entry("/organisation", N_("Organisation"), "settings-2", "see_locations", far=True),
@@ -108,7 +109,20 @@ class Frame:
         formats = self.formats[language]
         environment.filters |= {
             name: getattr(formats, name)
-            for name in ("when", "at", "ago", "clock", "date", "absolute", "duration", "number", "energy")
+            for name in (
+                "when",
+                "at",
+                "ago",
+                "clock",
+                "date",
+                "absolute",
+                "duration",
+                "number",
+                "energy",
+                "power",
+                "money",
+                "day",
+            )
         }
         environment.filters["iso"] = iso
         environment.globals |= {

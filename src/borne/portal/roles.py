@@ -33,6 +33,7 @@ ACTION_WORDS: dict[Action, str] = {
     "see_chargers": N_("See chargers"),
     "see_restarts": N_("See restarts and how they went"),
     "see_sessions": N_("See charging sessions"),
+    "see_statistics": N_("See statistics"),
     "see_notices": N_("Hear of absences, faults and failed restarts"),
     "see_frames": N_("Read the raw talk of a charger"),
     "restart": N_("Restart a charger"),
@@ -66,7 +67,8 @@ PARTS: tuple[tuple[str, tuple[Action, ...]], ...] = (
     (
         N_("Chargers"),
         (
-            "see_chargers", "see_restarts", "see_sessions", "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
+            "see_chargers", "see_restarts", "see_sessions", "see_statistics",
+            "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
             "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers",
             "hand_over_chargers",
         ),
