@@ -112,6 +112,15 @@ async def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(site: Sit
     assert await audited(site, "location.added") == []
 
 
+async def test_a_plan_has_room_for_so_many(site: Site) -> None:
+    await site.set_plan("basic")  # two locations, and there are two
+    async with browser(site) as camille:
+        answer = await add(camille)
+        assert answer.status_code == 409
+        assert "No room for more" in answer.text
+    assert await row_of(site, "Lyon, Dépôt") is None
+
+
 async def test_a_change_is_audited_with_what_was_before(site: Site) -> None:
     async with browser(site, language="fr") as camille:
         await add(camille)

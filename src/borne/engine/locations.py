@@ -10,6 +10,7 @@ from borne.bus.port import Bus, Hint
 from borne.core.actor import Actor
 from borne.engine.audit import About, Audit
 from borne.engine.clock import NowMs
+from borne.engine.plans import room_for
 from borne.store import charger_places, jobs
 from borne.store import locations as store
 from borne.store.charger_list import fold
@@ -42,10 +43,12 @@ class Locations:
         self._audit = audit
 
     async def add(self, organisation_id: int, actor: Actor, details: Details) -> int:
-        """Add a location and return its id. Raises NameTakenError."""
+        """Add a location and return its id. Raises NameTakenError, plans.NoRoomError."""
+        now_ms = self._clock.now_ms()
         async with self._db.transaction() as tx:
+            await room_for(tx, organisation_id, "locations", now_ms=now_ms)
             await _check_name(tx, organisation_id, None, details.name)
-            location_id = await store.create(tx, organisation_id, details, self._clock.now_ms())
+            location_id = await store.create(tx, organisation_id, details, now_ms)
             about = About(kind="location", id=location_id, name=details.name)
             await self._audit.record(
                 tx, actor, "location.added", about, organisation_id=organisation_id, after=_told(details)
