@@ -131,7 +131,14 @@ async def test_a_token_lives_as_long_as_its_membership(database: Database) -> No
 async def test_a_trusted_provider_stands_for_a_second_factor(database: Database) -> None:
     person_id, organisation_id = await add_person(database)
     async with database.transaction() as tx:
-        provider = {"organisation_id": organisation_id, "name": "P", "slug": "p", "issuer": "i", "client_id": "c", "created_ms": 0}
+        provider = {
+            "organisation_id": organisation_id,
+            "name": "P",
+            "slug": "p",
+            "issuer": "i",
+            "client_id": "c",
+            "created_ms": 0,
+        }
         provider_id = await tx.insert(identity_providers, {**provider, "covers_second_factor": 1})
         row = {"provider_id": provider_id, "subject": "s", "person_id": person_id, "created_ms": 0}
         await tx.run(insert(identities).values(row))
