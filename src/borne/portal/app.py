@@ -8,9 +8,12 @@ from typing import Any, cast
 from litestar import Litestar, MediaType, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import NotFoundException
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.params import FromPath
+from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.utils import normalize_path
 
 from borne.engine.oidc import Providers
 from borne.engine.outgoing import Outgoing
@@ -88,6 +91,7 @@ MODULES: tuple[Any, ...] = (
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000
+NOWHERE = "/nothing-has-this-address"
 
 
 @get("/", may="person", by_provider=True)
@@ -166,4 +170,24 @@ def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
         request_max_body_size=BODY_BOUND_BYTES,
     )
     frame.paths = frozenset(route.path for route in app.routes)
+    app.asgi_handler = _with_a_page_for_nothing(app)
     return app
+
+
+def _with_a_page_for_nothing(app: Litestar) -> ASGIApp:
+    """Lead addresses that no route knows to `nothing`, so that they look exactly like what is denied: the router itself would
+    refuse those below a known one (/chargers/x) before anybody has looked who asks."""
+    handle, routed = app.asgi_handler, app.asgi_router.handle_routing
+
+    async def everywhere(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            try:
+                routed(path=normalize_path(scope["path"]), method=scope["method"])
+            except NotFoundException:
+                scope.setdefault("state", {})["asked_path"] = scope["path"]
+                scope["path"] = NOWHERE
+            except HTTPException:
+                pass  # another method than that address has: the router says so
+        await handle(scope, receive, send)
+
+    return everywhere

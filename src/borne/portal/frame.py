@@ -266,7 +266,7 @@ class PageView:
             "theme": theme if theme in THEMES else "",
             "menu": self._entries(MENU),
             "installation_menu": self._entries(INSTALLATION_MENU),
-            "path": self.request.url.path,
+            "path": self._path,
             "here": self._here(),
             "toast": self._toast,
             "bell": self._bell(),
@@ -292,7 +292,13 @@ class PageView:
         if self.request.method != "GET":
             return "/"
         query = self.request.url.query
-        return self.request.url.path + (f"?{query}" if query else "")
+        return self._path + (f"?{query}" if query else "")
+
+    @property
+    def _path(self) -> str:
+        """The path that the browser asked for."""
+        asked: str = self.request.scope.get("state", {}).get("asked_path") or self.request.url.path
+        return asked
 
 
 Page: TypeAlias = NamedDependency[PageView]  # how handlers ask for it
