@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, TextClause, Update
 from sqlalchemy.sql import operators
@@ -39,6 +39,7 @@ from sqlalchemy.sql.selectable import (
     TextualSelect,
 )
 
+from tests.support.tenancy_facts import NONE, Either, Fact, Given, Occurrence, Ref, Refs, Same, Some, Tie, solved
 from tests.support.tenants import PERSONAL, TABLES
 
 WHAT_TO_DO = (
@@ -51,103 +52,6 @@ WHAT_TO_DO = (
 
 class UnscopedError(AssertionError):
     """A statement reaches rows of several organisations and does not say so."""
-
-
-@dataclass(eq=False, frozen=True)
-class Occurrence:
-    """A table where it stands in a statement; `exempt`: within what says `across`."""
-
-    table: Table
-    name: str
-    exempt: bool
-
-    def __str__(self) -> str:
-        return self.table.name if self.name == self.table.name else f"{self.table.name} as {self.name}"
-
-
-class Ref(NamedTuple):
-    """A column of an occurrence."""
-
-    of: Occurrence
-    column: str
-
-    @property
-    def kind(self) -> str | None:
-        """The table that it names a row of."""
-        return TABLES.kind(self.of.table, self.column)
-
-    @property
-    def binding_kind(self) -> str | None:
-        """The same, where it may bind others: a person's own rows name things of several organisations."""
-        return None if self.of.table.name in PERSONAL and self.kind != "people" else self.kind
-
-
-Refs = tuple[Ref, ...]  # the columns of a UNION's arms count together
-Some = frozenset[Occurrence]
-NONE: Some = frozenset()
-
-
-@dataclass(frozen=True)
-class _Given:
-    """These are bound whatever the others are."""
-
-    occurrences: Some
-
-    def binds(self, bound: Some) -> Some:
-        return self.occurrences
-
-
-@dataclass(frozen=True)
-class _Tie:
-    """Two columns are equal; it may bind what is in `may`."""
-
-    sides: tuple[Refs, Refs]
-    may: Some
-
-    def binds(self, bound: Some) -> Some:
-        return self._one_way(*self.sides, bound) | self._one_way(*self.sides[::-1], bound)
-
-    def _one_way(self, known: Refs, other: Refs, bound: Some) -> Some:
-        if len(other) != 1 or other[0].of not in self.may or not known or not all(one.of in bound for one in known):
-            return NONE
-        same = {one.binding_kind for one in known} == {other[0].kind}
-        return frozenset((other[0].of,)) if same and TABLES.tells(other[0].of.table, other[0].column) else NONE
-
-
-@dataclass(frozen=True)
-class _Same:
-    """A column equals a parameter with a name, as columns do by which the SELECT, or one around it, filters."""
-
-    refs: Refs
-    name: str
-    may: Some
-    filters: tuple[list[tuple[str, Refs]], ...]
-
-    def binds(self, bound: Some) -> Some:
-        equal = [refs for filters in self.filters for name, refs in filters if name == self.name]
-        return NONE.union(*(_Tie((self.refs, refs), self.may).binds(bound) for refs in equal))
-
-
-@dataclass(frozen=True)
-class _Either:
-    """What each arm of an OR binds."""
-
-    arms: tuple[tuple[_Fact, ...], ...]
-
-    def binds(self, bound: Some) -> Some:
-        return frozenset.intersection(*(_solved(arm, bound) for arm in self.arms))
-
-
-_Fact = _Given | _Tie | _Same | _Either
-
-
-def _solved(facts: Iterable[_Fact], bound: Some = NONE) -> Some:
-    facts = tuple(facts)
-    while True:
-        more = bound.union(*(fact.binds(bound) for fact in facts))
-        if more == bound:
-            return bound
-        bound = more
 
 
 @dataclass(frozen=True)
@@ -171,7 +75,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.occurrences: list[Occurrence] = []
-        self.facts: list[_Fact] = []
+        self.facts: list[Fact] = []
         self.organisations: set[str] = set()
         self.faults: list[str] = []
         self._arms: dict[int, _Arms] = {}  # by the identity of a subquery or of a SELECT inside an expression
@@ -283,21 +187,21 @@ class _Reading:
                 self._inner(part.get_children(), level)
                 self.facts += self._within_in(part, level)
 
-    def _within_in(self, part: Any, level: _Level) -> list[_Fact]:
+    def _within_in(self, part: Any, level: _Level) -> list[Fact]:
         """Of the rows in `x IN (SELECT y …)` only those count whose y is x: that binds them, as in an EXISTS."""
         if not isinstance(part, BinaryExpression) or part.operator not in (operators.in_op, operators.not_in_op):
             return []
         found = [self._refs_in([arm], 0) for arm in self._arms_of(part.right) if arm[0]._limit_clause is None]
-        return [_Tie((self._refs(part.left, level), refs), frozenset(one.of for one in refs)) for refs in found]
+        return [Tie((self._refs(part.left, level), refs), frozenset(one.of for one in refs)) for refs in found]
 
-    def _facts(self, condition: Any, may: Some, level: _Level) -> list[_Fact]:
+    def _facts(self, condition: Any, may: Some, level: _Level) -> list[Fact]:
         condition = _bare(condition)
         if isinstance(condition, False_) or _is_never(condition):
-            return [_Given(may)]  # no row at all
+            return [Given(may)]  # no row at all
         if isinstance(condition, BooleanClauseList):
             parts = [self._facts(part, may, level) for part in condition.clauses]
             if condition.operator is operators.or_:
-                return [_Either(tuple(map(tuple, parts)))]
+                return [Either(tuple(map(tuple, parts)))]
             return [fact for part in parts for fact in part]
         if isinstance(condition, UnaryExpression) and condition.operator is operators.exists:
             inside = [(part, own) for one, own in self._arms_of(condition.element) for part in one._where_criteria]
@@ -306,19 +210,19 @@ class _Reading:
             return self._equality(_bare(condition.left), _bare(condition.right), may, level)
         return []
 
-    def _equality(self, left: Any, right: Any, may: Some, level: _Level) -> list[_Fact]:
+    def _equality(self, left: Any, right: Any, may: Some, level: _Level) -> list[Fact]:
         if isinstance(left, BindParameter):
             left, right = right, left
         refs = self._refs(left, level)
         if not isinstance(right, BindParameter):
-            return [_Tie((refs, self._refs(right, level)), may)]
+            return [Tie((refs, self._refs(right, level)), may)]
         if len(refs) != 1 or right.expanding:
             return []
         if not TABLES.anchors(refs[0].of.table, refs[0].column):
-            return [] if right.unique else [_Same(refs, right.key, may, level.filters)]
+            return [] if right.unique else [Same(refs, right.key, may, level.filters)]
         if refs[0].kind == "organisations" and not self._is_organisation(right):
             return []
-        return [_Given(may & {refs[0].of})]
+        return [Given(may & {refs[0].of})]
 
     def _is_organisation(self, value: BindParameter[Any]) -> bool:
         """A parameter with a name says that it is an organisation's; all of one statement are the same one."""
@@ -417,7 +321,7 @@ def faults(statement: Any) -> list[str]:
     if why is not None:
         return [] if len(str(why).split()) > 2 else ["it says across(…) without a reason: say why, in words"]
     reading = _read(statement)
-    bound = _solved(reading.facts)
+    bound = solved(reading.facts)
     loose = [one for one in reading.occurrences if not one.exempt and one not in bound]
     found = [*reading.faults, *(f"{one} is not bound to one organisation" for one in loose)]
     if len(reading.organisations) > 1:
