@@ -34,7 +34,8 @@ def pages(browse, site, charger) -> list[str]:
     here = f"/chargers/{charger.id}"
     return [
         "/chargers", here, f"{here}/restart", f"{here}/restarts", f"{here}/edit", f"{here}/delete", "/chargers/add", "/restarts",
-        "/account", "/account/totp", "/account/passkeys", "/account/tokens", "/installation/attempts", "/installation/outbox", "/nowhere",
+        "/account", "/account/totp", "/account/passkeys", "/account/tokens",
+        "/installation/attempts", "/installation/outbox", "/nowhere",
     ]  # fmt: skip
 
 

@@ -14,7 +14,10 @@ Topic = Literal[
 
 
 class Hint(msgspec.Struct, frozen=True, gc=False):
-    """`id` is that of the noun named by `topic` (of notices: of the person). Organisation and location let a page's stream drop what is not its own."""
+    """`id` is that of the noun named by `topic` (of notices: of the person).
+
+    Organisation and location let a page's stream drop what is not its own.
+    """
 
     topic: Topic
     id: int

@@ -20,8 +20,8 @@ from borne.store.db import Row, Transaction
 FACTORS_SUBJECT = N_("A second factor was removed at %(organisation)s")
 FACTORS_BODY = N_(
     "Hello,\n\n%(operator)s, who operates this installation, removed the second factors of %(name)s, super-admin of"
-    " %(organisation)s. Until a new one is set up, the password alone logs in.\n\nIf nobody of you asked for this, change the password and"
-    " call them: %(link)s\n"
+    " %(organisation)s. Until a new one is set up, the password alone logs in.\n\n"
+    "If nobody of you asked for this, change the password and call them: %(link)s\n"
 )
 
 

@@ -27,15 +27,15 @@ from borne.store.tenancy import across
 
 WHY = "measuring follows the sessions of all organisations; each row keeps the organisation of its session"
 
-_decode = msgspec.msgpack.Decoder(list[Sample]).decode
+decoded_samples = msgspec.msgpack.Decoder(list[Sample]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 _columns = (
     sessions.c.id, sessions.c.charger_id, sessions.c.organisation_id, sessions.c.location_id, sessions.c.evse,
     sessions.c.connector, sessions.c.transaction, sessions.c.person_id, sessions.c.started_ms,
     sessions.c.device_started_ms, sessions.c.meter_start_wh, sessions.c.ended_ms, sessions.c.device_ended_ms,
-    sessions.c.meter_stop_wh, sessions.c.start_missing, sessions.c.end_reason, sessions.c.zone, sessions.c.currency, sessions.c.energy_wh,
-    sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id, locations.c.time_zone,
+    sessions.c.meter_stop_wh, sessions.c.start_missing, sessions.c.end_reason, sessions.c.zone, sessions.c.currency,
+    sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id, locations.c.time_zone,
     locations.c.currency.label("location_currency"), chargers.c.model,
 )  # fmt: skip
 _sessions = (
@@ -145,7 +145,7 @@ async def named(db: Reader, charger_ids: Sequence[int], transactions: Sequence[s
 async def curves(db: Reader, ids: Sequence[int]) -> dict[int, list[Sample]]:
     """All samples of each session that has any."""
     rows = await db.all(_curves, {"ids": list(ids)}) if ids else []
-    return {row.session_id: _decode(row.samples) for row in rows}
+    return {row.session_id: decoded_samples(row.samples) for row in rows}
 
 
 async def slots(db: Reader, ids: Sequence[int]) -> dict[int, tuple[PricedSlot, ...]]:
