@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench import report, subjects
+from bench.big import big
 from bench.pages import pages
 from bench.scenarios import QUICK, Figure, Plan, links, memory, restarts
 from bench.stage import scratch_folder
@@ -34,6 +35,8 @@ def loads(plan: Plan) -> Iterator[Load]:
             yield "memory", subject, lambda s=subject: memory(s, plan, *cores)  # type: ignore[misc]
         yield "restarts", subjects.PLAIN, lambda: restarts(subjects.PLAIN, plan, *cores)
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
+    for subject in (subjects.PLAIN, subjects.POSTGRESQL):
+        yield "big", subject, lambda s=subject: big(s, plan, *cores)  # type: ignore[misc]
 
 
 def run(plan: Plan, only: list[str]) -> list[Figure]:
@@ -54,7 +57,7 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 
 def main() -> None:
     """Read the arguments, run, print and write."""
-    names = ["links-1000", "links-5000", "memory", "restarts", "pages", *(s.name for s in subjects.SUBJECTS)]
+    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", *(s.name for s in subjects.SUBJECTS)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
     parser.add_argument(

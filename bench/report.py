@@ -64,6 +64,8 @@ ROWS = (
     Row("okay_p99", "OKAY to Reset frame, p99, 1,000 links", "ms", "<= 5", at_most("okay_p99", 5)),
     Row("pages_p99", "Chargers page and fragments, p99", "ms", "<= 50", at_most("pages_p99", 50)),
     Row("pages_loaded_p99", "the same beside 2,000 messages a second", "ms", "", lambda _: None),
+    Row("big_p99", "pages of an organisation of 10,000 people, p99", "ms", "<= 50", at_most("big_p99", 50)),
+    Row("big_admin_p99", "the same for an admin of 3 locations", "ms", "<= 50", at_most("big_admin_p99", 50)),
 )
 VERDICTS = {True: "met", False: "MISSED", None: ""}
 

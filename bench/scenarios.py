@@ -38,9 +38,10 @@ class Plan:
     resets: int = 300
     chargers: int = 100_000
     requests: int = 60
+    share: float = 1.0  # of the sizes of bench.fill
 
 
-QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15)
+QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15, share=0.2)
 
 
 def links(subject: Subject, plan: Plan, core: int, beside: int, count: int, paced: bool) -> Iterator[Figure]:

@@ -25,6 +25,8 @@ class Running:
     portal_url: str | None = None
     ca_file: str | None = None
     login: tuple[str, str] | None = None
+    database_url: str | None = None
+    config: Path | None = None
 
 
 class Stage:

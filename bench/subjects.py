@@ -19,6 +19,7 @@ from tests.support.postgres import running_server
 
 BORNE = str(Path(sys.executable).with_name("borne"))
 EMAIL, PASSWORD = "bench@example.test", "a password for the benchmark"
+ADMIN_EMAIL = "admin@example.test"
 BROWSERS = 50
 
 
@@ -64,7 +65,8 @@ def start_borne(name: str, core: int, count: int, postgresql: bool = False, tls:
         pids.append(stage.spawn([BORNE, "serve", "--config", str(config)], listens(gateway_port)))
         chargers_file = provision(config, stage.folder, count)
         portal_url = f"http://127.0.0.1:{portal_port}"
-        stage.running = Running(name, pids, chargers_file, portal_url, ca_file, (EMAIL, PASSWORD))
+        login = (EMAIL, PASSWORD)
+        stage.running = Running(name, pids, chargers_file, portal_url, ca_file, login, database_url, config)
         return stage
 
 
@@ -108,7 +110,7 @@ def provision(config: Path, folder: Path, count: int) -> Path:
     return file
 
 
-def admin(config: Path, *words: str) -> str:
+def admin(config: Path | str, *words: str) -> str:
     """Run `borne admin` with the settings of the running server. Raises RuntimeError with its words when it fails."""
     done = subprocess.run(
         [BORNE, "admin", *words, "--config", str(config)], capture_output=True, text=True, timeout=600
