@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from borne.portal.restarts import CSV_COLUMNS, neutral
+from borne.core.cells import neutral
+from borne.portal.restarts import CSV_COLUMNS
 from tests.support.portal import log_in
 from tests.support.restart_site import Site, running_site
 

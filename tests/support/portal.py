@@ -55,9 +55,20 @@ class SentMail:
     sent: list[dict[str, str]] = field(default_factory=list)
 
     async def enqueue(
-        self, transaction: Any, *, recipient: str, subject: str, body: str, key: str, headers: Any = None
+        self,
+        transaction: Any,
+        *,
+        recipient: str,
+        subject: str,
+        body: str,
+        key: str,
+        headers: Any = None,
+        attachment: Any = None,
     ) -> None:
-        self.sent.append({"recipient": recipient, "subject": subject, "body": body, "key": key, **(headers or {})})
+        more = {} if attachment is None else {"attachment": attachment}
+        self.sent.append(
+            {"recipient": recipient, "subject": subject, "body": body, "key": key, **(headers or {}), **more}
+        )
 
 
 @dataclass

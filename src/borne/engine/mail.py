@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 KIND = "mail"
 TIMEOUT_S = 30.0
+ATTACHMENT_BOUND_BYTES = 5_000_000
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,14 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     sender: str = "borne@localhost"
     security: str = "starttls"  # starttls, tls, none
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that goes with a mail. `media_type`: like application/pdf. At most ATTACHMENT_BOUND_BYTES."""
+
+    name: str
+    media_type: str
+    content: bytes
 
 
 class Mail:
@@ -51,13 +60,23 @@ class Mail:
         body: str,
         key: str,
         headers: Mapping[str, str] | None = None,
+        attachment: Attachment | None = None,
     ) -> None:
-        """Mail `body` (plain text) once for each `key`, if the transaction commits. `headers`: more lines of its head."""
+        """Mail `body` (plain text) once for each `key`, if the transaction commits. `headers`: more lines of its head.
+
+        Raises ValueError for an attachment that is too large.
+        """
         now_ms = self._clock.now_ms()
         recipient, subject = one_line(recipient), one_line(subject)
         more = json.dumps({name: one_line(text) for name, text in (headers or {}).items()})
         mail_id = await mails.add(
-            transaction, recipient=recipient, subject=subject, body=body, now_ms=now_ms, headers=more
+            transaction,
+            recipient=recipient,
+            subject=subject,
+            body=body,
+            now_ms=now_ms,
+            headers=more,
+            attachment=_checked(attachment),
         )
         payload = json.dumps({"mail_id": mail_id})
         if not await jobs.enqueue(transaction, KIND, payload, now_ms, idempotency_key=key):
@@ -111,7 +130,18 @@ def message_of(mail: Row, sender: str, now_ms: int) -> EmailMessage:
     for name, text in json.loads(mail.headers).items():
         message[name] = text
     message.set_content(mail.body)
+    if mail.attachment is not None:
+        main, _, sub = mail.attachment_type.partition("/")
+        message.add_attachment(mail.attachment, maintype=main, subtype=sub, filename=mail.attachment_name)
     return message
+
+
+def _checked(attachment: Attachment | None) -> tuple[str, str, bytes] | None:
+    if attachment is None:
+        return None
+    if len(attachment.content) > ATTACHMENT_BOUND_BYTES:
+        raise ValueError(f"an attachment of {len(attachment.content)} bytes is too large for a mail")
+    return one_line(attachment.name), attachment.media_type, attachment.content
 
 
 def one_line(text: str) -> str:

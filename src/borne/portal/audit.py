@@ -11,13 +11,14 @@ import msgspec
 from litestar import Response, get
 from litestar.response import Stream
 
+from borne.core.cells import neutral
 from borne.core.scope import Scope
 from borne.portal.audit_words import INTERNAL, KINDS, action_words, detail_words, visible
 from borne.portal.formats import iso
 from borne.portal.forms import number_of
 from borne.portal.frame import Page, PageView
 from borne.portal.language import Language
-from borne.portal.restarts import csv_lines, midnight_ms, neutral
+from borne.portal.restarts import csv_lines, midnight_ms
 from borne.portal.roles import ROLE_WORDS
 from borne.store import audit_list, organisations
 from borne.store.audit_list import AuditFilter

@@ -17,6 +17,7 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from markupsafe import Markup
 
+from borne.core.cells import neutral
 from borne.core.models import CATALOGUE, model_of
 from borne.engine.charger_import import Added, AlreadyDoneError, ChargerImport, TakenError
 from borne.engine.onboarding import charger_url
@@ -26,7 +27,6 @@ from borne.portal.charger_lines import Looked, Wrong
 from borne.portal.csv_file import uploaded
 from borne.portal.frame import Page
 from borne.portal.language import N_
-from borne.portal.restarts import neutral
 from borne.store import charger_imports as store
 from borne.store.charger_list import Place
 from borne.store.chargers import UnknownLocationError

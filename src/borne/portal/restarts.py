@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from markupsafe import Markup
 
+from borne.core.cells import neutral
 from borne.core.models import model_of
 from borne.core.scope import Scope
 from borne.engine.restarts import usual as usual_restart
@@ -33,7 +34,6 @@ from borne.store.restart_list import OUTCOMES, PAGE_ROWS, Outcome, RestartFilter
 
 MODELS_SHOWN = 8
 COLUMNS = ("all", "charger", "batch")  # the tables in which a restart is a row
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_COLUMNS = (
     "requested_at", "charger_id", "charger", "location", "model", "requested_by", "why", "kind", "verdict", "reason", "ended_at",
     "duration_s", "evidence", "first_verdict", "batch_id",
@@ -181,11 +181,6 @@ async def _usuals(page: Page, charger: Any | None) -> list[tuple[str, str, str]]
 
 
 # ---- CSV ---------------------------------------------------------------------------------------------------------
-
-
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what starts like one."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 async def _csv(db: Reader, scope: Scope, wanted: RestartFilter, page: Page) -> AsyncIterator[bytes]:

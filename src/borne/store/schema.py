@@ -79,7 +79,6 @@ locations = Table(
     _int("accepts_unknown_tags", default="0"),
     _int("created_ms"),
     _text("currency", default="EUR"),  # ISO 4217
-    _int("energy_cost_micros", null=True),  # millionths of the currency, a kWh
     _int("supply_a", null=True),  # the main breaker, amperes a phase
     _int("supply_phases", null=True),  # 1 or 3
     Index(None, "organisation_id", "name"),
@@ -765,15 +764,18 @@ sessions = Table(
     _text("suspects", default="[]"),  # JSON: core.metering.Suspect
     _int("cost_nanos", null=True),  # billionths of the currency; None: some of its energy has no price
     _text("currency", null=True),
-    _int("vehicle_id", null=True),
+    _int("vehicle_id", null=True),  # None: not known yet; 0: somebody said that it is none of those known
+    _int("at_once_nanos", null=True),  # what it would have cost at full power from plug-in; once it is over
     Index("sessions_dirty", "id", sqlite_where=text("dirty > 0"), postgresql_where=text("dirty > 0")),
     Index("sessions_start_uq", "charger_id", "start_key", unique=True),
     Index("sessions_transaction", "charger_id", "transaction"),
+    Index(None, "charger_id", "ended_ms"),
     Index(None, "charger_id", "id"),
     Index(None, "organisation_id", "id"),
     Index(None, "organisation_id", "ended_ms", "id"),
     Index(None, "organisation_id", "location_id", "id"),
     Index(None, "organisation_id", "person_id", "id"),
+    Index(None, "organisation_id", "tag", "id"),
     Index(None, "organisation_id", "started_ms"),
 )
 
@@ -789,6 +791,7 @@ session_messages = Table(
     _int("seq", null=True),
     _text("raw"),
     PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
+    Index(None, "charger_id", "transaction", "received_ms"),
     sqlite_with_rowid=False,
 )
 
@@ -1052,6 +1055,9 @@ mails = Table(
     _int("sent_ms", null=True),
     _text("error", null=True),
     _text("headers", default="{}"),  # JSON: more lines of the head
+    _text("attachment_name", null=True),
+    _text("attachment_type", null=True),
+    _blob("attachment", null=True),
 )
 
 dead_letters = Table(

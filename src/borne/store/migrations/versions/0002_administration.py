@@ -661,7 +661,6 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("organisations", _int("next_plan_ms", null=True)),
     ("organisations", _int("requires_second_factor", default="0")),
     ("locations", _text("currency", default="EUR")),
-    ("locations", _int("energy_cost_micros", null=True)),
     ("locations", _int("supply_a", null=True)),
     ("locations", _int("supply_phases", null=True)),
     ("people", _blob("totp_secret", null=True)),
@@ -697,7 +696,11 @@ COLUMNS: tuple[tuple[str, Column[Any]], ...] = (
     ("sessions", _int("cost_nanos", null=True)),
     ("sessions", _text("currency", null=True)),
     ("sessions", _int("vehicle_id", null=True)),
+    ("sessions", _int("at_once_nanos", null=True)),
     ("mails", _text("headers", default="{}")),
+    ("mails", _text("attachment_name", null=True)),
+    ("mails", _text("attachment_type", null=True)),
+    ("mails", _blob("attachment", null=True)),
 )
 INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
     (
@@ -715,12 +718,21 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
         None,
     ),
     ("tags_person_id", "tags", ["person_id"], False, None),
-    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
-    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
-    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
+    ("sessions_charger_id_ended_ms", "sessions", ["charger_id", "ended_ms"], False, None),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
+    ("sessions_organisation_id_tag_id", "sessions", ["organisation_id", "tag", "id"], False, None),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
+    ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
+    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
+    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
+    (
+        "session_messages_charger_id_transaction_received_ms",
+        "session_messages",
+        ["charger_id", "transaction", "received_ms"],
+        False,
+        None,
+    ),
 )
 
 
