@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import report, subjects
 from bench.big import big
+from bench.history import history
 from bench.pages import pages
 from bench.scenarios import QUICK, Figure, Plan, links, memory, restarts
 from bench.stage import scratch_folder
@@ -37,6 +38,7 @@ def loads(plan: Plan) -> Iterator[Load]:
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
         yield "big", subject, lambda s=subject: big(s, plan, *cores)  # type: ignore[misc]
+        yield "history", subject, lambda s=subject: history(s, plan, *cores)  # type: ignore[misc]
 
 
 def run(plan: Plan, only: list[str]) -> list[Figure]:
@@ -57,7 +59,7 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 
 def main() -> None:
     """Read the arguments, run, print and write."""
-    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", *(s.name for s in subjects.SUBJECTS)]
+    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "history", *(s.name for s in subjects.SUBJECTS)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
     parser.add_argument(
@@ -65,6 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, help="how often everything is measured in turn (3)")
     parser.add_argument("--seconds", type=float, help="how long each load lasts (10)")
+    parser.add_argument("--history", type=int, help="how many chargers have a year of sessions (1,000)")
     parser.add_argument("--json", type=Path, help="write all figures to this file too")
     arguments = parser.parse_args()
     if (os.cpu_count() or 1) < 2:
@@ -73,6 +76,7 @@ def main() -> None:
     os.sched_setaffinity(0, {GENERATOR_CORE})
     plan = QUICK if arguments.quick else Plan()
     plan = replace(plan, rounds=arguments.rounds or plan.rounds, seconds=arguments.seconds or plan.seconds)
+    plan = replace(plan, history=arguments.history or plan.history)
     figures = run(plan, arguments.only)
     table = report.table(figures)
     print("\n" + table)

@@ -34,7 +34,6 @@ def big(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[Figure
         config = str(running.config)
         admin(config, "create-user", "--email", ADMIN_EMAIL, "--password", PASSWORD, "--role", "admin")
         fill(running, "organisation", plan.share)
-        time.sleep(SETTLE_S)
         asked = plan.requests // 2
         yield from pages(running, Browser.of(running), PAGES, asked, "big_p99")
         limited = Browser.of(replace(running, login=(ADMIN_EMAIL, PASSWORD)))
@@ -42,14 +41,16 @@ def big(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[Figure
         yield from pages(running, limited, those, asked, "big_admin_p99")
 
 
-def fill(running: Running, what: str, share: float) -> None:
-    """Write to the server's database beside it. Raises RuntimeError with the words of the one who writes."""
+def fill(running: Running, what: str, size: float) -> str:
+    """Write to the server's database beside it; gives in words how much. Raises RuntimeError with the words of the writer."""
     started = time.monotonic()
-    words = [what, running.database_url or "", str(running.chargers_file.parent), str(share)]
+    words = [what, running.database_url or "", str(running.chargers_file.parent), str(size)]
     done = subprocess.run([sys.executable, "-m", "bench.fill", *words], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the database was not filled: {done.stderr[-2000:]}")
     print(f"  filled in {time.monotonic() - started:.0f} s {done.stdout.strip()}", flush=True)
+    time.sleep(SETTLE_S)
+    return done.stdout.strip()
 
 
 def pages(running: Running, browser: Browser, paths: Iterable[str], rounds: int, name: str) -> Iterator[Figure]:

@@ -1,8 +1,8 @@
-"""Fill the database of a running benchmark with what years would bring: `python -m bench.fill WHAT URL DATA_FOLDER [SHARE]`.
+"""Fill the database of a running benchmark with what years would bring: `python -m bench.fill WHAT URL DATA_FOLDER SIZE`.
 
-WHAT is `organisation` (people, locations, chargers, groups, tags, an audit log, sessions) or `history` (a year of measured
-sessions with their sums, and raw readings). SHARE makes it smaller than the sizes below. This writes by the server's own
-tables; what is measured afterwards is asked from outside.
+WHAT is `organisation` (people, locations, chargers, groups, tags, an audit log, sessions; SIZE is a share of the numbers below)
+or `history` (a year of measured sessions with their sums, and raw readings; SIZE is how many chargers). This writes by the
+server's own tables; what is measured afterwards is asked from outside.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select, text, update
 
 from borne.core.actor import Actor
 from borne.engine.audit import About, Audit, committed, texts_of
@@ -230,11 +230,11 @@ async def add_audit(
         first, previous = await audit_store.next_seq(tx)
         rows = []
         for seq in range(first, first + count):
-            plain, text = audit_row(chance, seq, person_ids, charger_ids)
+            plain, said = audit_row(chance, seq, person_ids, charger_ids)
             salt = os.urandom(16)
-            commitment = committed(salt, text)
+            commitment = committed(salt, said)
             previous = audit.chained(previous, plain, commitment)
-            rows.append((*plain, commitment, previous, text, salt))
+            rows.append((*plain, commitment, previous, said, salt))
         await tx.insert_many(schema.audit_log, audit_store.COLUMNS, rows)
         await set_head(tx, first + count - 1, previous)
 
@@ -248,9 +248,9 @@ def audit_row(
     name = f"{chance.choice(FIRST_NAMES)} {chance.choice(LAST_NAMES)} {person_id}"
     about = About(kind=action.partition(".")[0], id=charger_id, name=f"Quai {charger_id}")
     changes: dict[str, Any] = {"before": {"name": f"Quai {seq}"}, "after": {"name": f"Quai {charger_id}"}}
-    text = texts_of(Actor(person_id, name, "192.0.2.7"), about, changes)
+    said = texts_of(Actor(person_id, name, "192.0.2.7"), about, changes)
     at_ms = int(time.time() * 1_000) - (100_000 - seq) * 60_000
-    return (seq, at_ms, ORGANISATION_ID, person_id, action, about.kind, charger_id, None), text
+    return (seq, at_ms, ORGANISATION_ID, person_id, action, about.kind, charger_id, None), said
 
 
 async def set_head(tx: Transaction, seq: int, row_hash: bytes) -> None:
@@ -311,11 +311,19 @@ async def add_plan_days(db: Database, chargers: int) -> None:
 # ---- the command ---------------------------------------------------------------------------------------------------------
 
 
-async def fill(what: str, url: str, folder: Path, share: float) -> None:
+async def fill(what: str, url: str, folder: Path, size: float) -> None:
+    from bench.fill_history import history  # it needs what is above
+
     db = create_database(url)
     await db.open()
     try:
-        await organisation(db, folder, Size().times(share))
+        if what == "organisation":
+            await organisation(db, folder, Size().times(size))
+        else:
+            print(await history(db, int(size), int(time.time() * 1_000)))
+        if db.dialect == "postgresql":  # a past that grew slowly has been analysed by autovacuum long ago
+            async with db.transaction() as tx:
+                await tx.run(text("ANALYZE"))
     finally:
         await db.close()
 
@@ -325,9 +333,9 @@ def main() -> None:
     parser.add_argument("what", choices=("organisation", "history"))
     parser.add_argument("url")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("share", type=float, nargs="?", default=1.0)
+    parser.add_argument("size", type=float)
     arguments = parser.parse_args()
-    asyncio.run(fill(arguments.what, arguments.url, arguments.folder, arguments.share))
+    asyncio.run(fill(arguments.what, arguments.url, arguments.folder, arguments.size))
 
 
 if __name__ == "__main__":

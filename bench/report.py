@@ -38,6 +38,16 @@ def at_most(name: str, limit: float, subject: str = PLAIN) -> Callable[[Medians]
     return judge
 
 
+def at_least(name: str, limit: float, subject: str = PLAIN) -> Callable[[Medians], bool | None]:
+    """Judge a measure of one subject by what it must reach; None when it was not measured."""
+
+    def judge(medians: Medians) -> bool | None:
+        value = medians.get((name, subject))
+        return None if value is None else value >= limit
+
+    return judge
+
+
 def cpu(name: str) -> Callable[[Medians], bool | None]:
     """CPU a message: 50 us at most, a tenth of the obvious server's in the same run; 75 us with PostgreSQL."""
 
@@ -66,6 +76,14 @@ ROWS = (
     Row("pages_loaded_p99", "the same beside 2,000 messages a second", "ms", "", lambda _: None),
     Row("big_p99", "pages of an organisation of 10,000 people, p99", "ms", "<= 50", at_most("big_p99", 50)),
     Row("big_admin_p99", "the same for an admin of 3 locations", "ms", "<= 50", at_most("big_admin_p99", 50)),
+    Row("dashboard_p99", "statistics of 30 days and sessions, p99", "ms", "<= 100", at_most("dashboard_p99", 100)),
+    Row("dashboard_admin_p99", "the same for an admin", "ms", "<= 100", at_most("dashboard_admin_p99", 100)),
+    Row("year_p99", "statistics of a year, p99", "ms", "<= 300", at_most("year_p99", 300)),
+    Row("year_admin_p99", "the same for an admin", "ms", "<= 300", at_most("year_admin_p99", 300)),
+    Row("alone_p99", "latency p99 at 2,000 messages a second, with that year", "ms", "<= 10", at_most("alone_p99", 10)),
+    Row("beside_p99", "the same beside statistics", "ms", "<= 10", at_most("beside_p99", 10)),
+    Row("export_rate", "sessions as CSV", "rows/s", ">= 50,000", at_least("export_rate", 50_000)),
+    Row("export_mib", "memory that takes", "MiB", "<= 50", at_most("export_mib", 50)),
 )
 VERDICTS = {True: "met", False: "MISSED", None: ""}
 

@@ -39,9 +39,10 @@ class Plan:
     chargers: int = 100_000
     requests: int = 60
     share: float = 1.0  # of the sizes of bench.fill
+    history: int = 1_000  # chargers with a year of sessions
 
 
-QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15, share=0.2)
+QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15, share=0.2, history=100)
 
 
 def links(subject: Subject, plan: Plan, core: int, beside: int, count: int, paced: bool) -> Iterator[Figure]:
