@@ -162,6 +162,34 @@ async def test_a_stream_ends_with_its_login(hub: tuple[Live, MemoryBus]) -> None
     assert streams.count == 0
 
 
+async def test_a_login_that_changes_is_looked_at_before_anything_else_is_told(hub: tuple[Live, MemoryBus]) -> None:
+    """A role, a membership or a consent that ends: not even the change of the same instant is told."""
+    streams, bus = hub
+    listener = Listener(streams, stream_of("charger:1", "chargers"))
+    await asyncio.sleep(0.02)
+    listener.login.lasts = False
+    bus.publish(Hint("login", 2))  # of somebody else
+    await asyncio.sleep(0.05)
+    assert not listener.task.done()
+    bus.publish(Hint("login", 1))
+    bus.publish(Hint("charger", 1, organisation_id=1, location_id=1))
+    await asyncio.wait_for(listener.task, 0.2)
+    assert "event: bye" in listener.said[-1]
+    assert listener.changes == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_always_hears_something_is_looked_at_as_often(hub: tuple[Live, MemoryBus]) -> None:
+    streams, bus = hub
+    listener = Listener(streams, stream_of("charger:1"))
+    listener.login.lasts = False
+    for _ in range(15):  # ended by its own look, within a tenth of a second
+        bus.publish(Hint("charger", 1, organisation_id=1, location_id=1))
+        await asyncio.sleep(0.01)
+    assert listener.task.done()
+    assert len(listener.changes) == 1
+
+
 @pytest.mark.usefixtures("quick")
 async def test_a_silent_stream_beats(hub: tuple[Live, MemoryBus]) -> None:
     streams, _ = hub

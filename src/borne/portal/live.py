@@ -56,6 +56,7 @@ class LiveStream:
         self.topics = topics
         self.changed: set[str] = set()
         self.woken = asyncio.Event()
+        self.doubted = False  # its login changed: look at it before anything else
         self.ended = False
 
     def concerns(self, hint: Hint) -> bool:
@@ -68,7 +69,12 @@ class LiveStream:
         return hint.organisation_id == scope.organisation_id
 
     def tell(self, topic: str) -> None:
+        if not self.changed:  # otherwise it is awake already, until its second is over
+            self.woken.set()
         self.changed.add(topic)
+
+    def doubt(self) -> None:
+        self.doubted = True
         self.woken.set()
 
     def end(self) -> None:
@@ -88,6 +94,7 @@ class Live:
         self._since_ms = _now_ms()
         self._is_closed = False
         self._stops = [bus.listen(noun, self._heard) for noun in (*NOUNS, OWN)]
+        self._stops.append(bus.listen("login", self._doubted))
 
     def check_room(self, person_id: int) -> None:
         """Raises TooManyRequestsException at the bounds."""
@@ -127,6 +134,11 @@ class Live:
     @property
     def count(self) -> int:
         return len(self._streams)
+
+    def _doubted(self, hint: Hint) -> None:
+        for stream in self._streams:
+            if stream.scope.person_id == hint.id:
+                stream.doubt()
 
     def _heard(self, hint: Hint) -> None:
         now_ms = _now_ms()
@@ -254,32 +266,32 @@ async def told(live: Live, stream: LiveStream, login: _Login, since_ms: int | No
         sent_s = said_s - GATHER_S
         while not stream.ended:
             now_s = time.monotonic()
+            if stream.doubted or now_s - looked_s >= LOOK_S:  # before anything is told: it may be no more theirs
+                looked_s, stream.doubted = now_s, False
+                if not await login.holds():
+                    yield b"event: bye\ndata: login\n\n"
+                    return
             if stream.changed and now_s - sent_s >= GATHER_S:
                 topics, stream.changed = sorted(stream.changed), set()
                 sent_s = said_s = now_s
                 yield message(topics)
                 continue
-            if now_s - looked_s >= LOOK_S:
-                looked_s = now_s
-                if not await login.holds():
-                    yield b"event: bye\ndata: login\n\n"
-                    return
             if now_s - said_s >= HEARTBEAT_S:
                 said_s = now_s
                 yield f"id: {_now_ms()}\nevent: beat\ndata:\n\n".encode()
-            await _wait(stream, min(LOOK_S, GATHER_S - (now_s - sent_s)) if stream.changed else LOOK_S)
+            await _wait(stream, min(looked_s + LOOK_S, sent_s + GATHER_S if stream.changed else looked_s + LOOK_S))
     finally:
         live.remove(stream)
 
 
-async def _wait(stream: LiveStream, timeout_s: float) -> None:
-    """Sleep until something changes or it is time. What changed already waits for its second."""
-    if stream.changed and not stream.ended:
-        await asyncio.sleep(max(timeout_s, 0.01))
+async def _wait(stream: LiveStream, until_s: float) -> None:
+    """Sleep until something changes or it is time (monotonic). What changed already waits for its second."""
+    if stream.ended or stream.doubted:
         return
     stream.woken.clear()
+    wait_s = max(until_s - time.monotonic(), 0.01)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):  # wait_for may swallow the cancellation that ends the stream
+        async with asyncio.timeout(wait_s):  # wait_for may swallow the cancellation that ends the stream
             await stream.woken.wait()
 
 
