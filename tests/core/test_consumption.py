@@ -1,27 +1,17 @@
-"""Energy from registers, and months as they are at each location."""
+"""Months as they are at each location."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-
-from borne.core.consumption import Consumption, by_month, energy_wh, month_before, month_of
+from borne.core.consumption import Consumption, by_month, month_before, month_of
 
 PARIS, TOKYO = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Tokyo")
 
 
 def at(*parts: int) -> int:
     return round(datetime(*parts, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc,arg-type]
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "energy"),
-    [(5, 9, 4), (5, 5, 0), (None, 9, None), (5, None, None), (9, 5, None), (0, 10**12, 10**12)],
-)
-def test_energy_is_the_difference_or_not_known(start: int | None, stop: int | None, energy: int | None) -> None:
-    assert energy_wh(start, stop) == energy
 
 
 def test_a_session_belongs_to_the_month_that_it_was_at_its_location() -> None:

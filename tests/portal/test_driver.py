@@ -13,7 +13,10 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from borne.bus.memory import MemoryBus
 from borne.core.facts import SessionEnded, SessionStarted
+from borne.engine.metering import Meter
+from borne.engine.prices import Prices
 from borne.store import people, tags
 from borne.store.schema import chargers, locations
 from tests.support.portal import log_in
@@ -69,6 +72,8 @@ async def session(
         site.portal.clock.at_ms = before_ms
     else:
         await site.status(charger_id, 1, "charging")
+    db, clock = site.portal.db, site.portal.clock
+    await Meter(db, MemoryBus(), clock, Prices(db, clock)).once()
 
 
 def words(page: httpx.Response) -> str:
@@ -150,7 +155,7 @@ async def test_consumption_of_this_month_and_the_last(site: Site) -> None:
     clock = site.portal.clock
     now_ms = clock.at_ms
     for days, text, start, stop in (
-        (1, "card", 1_000, 8_500), (2, "CARD", 0, 500), (3, "card", 900, 100), (4, "theirs", 0, 99_000), (30, "card", 0, 12_000),
+        (1, "card", 1_000, 8_500), (2, "CARD", 0, 500), (3, "card", 900, 600), (4, "theirs", 0, 99_000), (30, "card", 0, 12_000),
         (70, "card", 0, 77_000),
     ):  # fmt: skip
         clock.at_ms = now_ms - days * 86_400_000

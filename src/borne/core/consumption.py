@@ -1,4 +1,4 @@
-"""What sessions consumed: energy from registers, and sums of months as they are at each location. Pure."""
+"""What sessions consumed: sums of months as they are at each location. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ class Consumption(msgspec.Struct, frozen=True):
         if energy_wh is None:
             return Consumption(self.sessions + 1, self.energy_wh, self.unknown + 1)
         return Consumption(self.sessions + 1, self.energy_wh + energy_wh, self.unknown)
-
-
-def energy_wh(meter_start_wh: int | None, meter_stop_wh: int | None) -> int | None:
-    """The difference of a session's registers; None where one is missing, or where they ran backwards."""
-    if meter_start_wh is None or meter_stop_wh is None or meter_stop_wh < meter_start_wh:
-        return None
-    return meter_stop_wh - meter_start_wh
 
 
 def month_of(at_ms: int, zone: tzinfo) -> date:

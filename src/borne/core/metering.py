@@ -11,7 +11,7 @@ registers relative to the session, registers that reset, leaps of a restarted se
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import msgspec
@@ -101,6 +101,16 @@ class Measured(msgspec.Struct, frozen=True):
         return max((slot.peak_w for slot in self.slots), default=0)
 
 
+class Curve(msgspec.Struct, frozen=True):
+    """A session over time: (instant, W) as said or as its energy says, and (instant, Wh since the start), which is empty where
+    the energy is not known."""
+
+    start_ms: int
+    end_ms: int
+    powers: tuple[tuple[int, int], ...]
+    energies: tuple[tuple[int, int], ...]
+
+
 class _Step(msgspec.Struct, frozen=True, gc=False):
     """Energy between two instants."""
 
@@ -126,6 +136,36 @@ def measure(session: Metering, samples: Iterable[Sample]) -> Measured:
         energy_wh = sum(step.energy_wh for step in steps)
     slots = _slots(start_ms, end_ms, steps, placed)
     return Measured(start_ms, end_ms, energy_wh, slots, tuple(sorted(suspects)))
+
+
+def curve(session: Metering, samples: Iterable[Sample]) -> Curve:
+    """How a session went, from the same values as `measure`."""
+    suspects: set[Suspect] = set()
+    start_ms, placed = _placed(session, samples, suspects)
+    end_ms = _end_ms(session, start_ms, placed, suspects)
+    placed = [(min(max(at_ms, start_ms), end_ms), sample) for at_ms, sample in placed]
+    steps = _steps(session, start_ms, end_ms, placed, suspects)
+    if suspects & DOUBTFUL:
+        steps = []
+    energies = list(accumulate(steps, lambda sum_wh, step: sum_wh + step.energy_wh, initial=0))
+    means = tuple(_mean_powers(steps))
+    said = tuple((at_ms, sample.power_w) for at_ms, sample in placed if sample.power_w is not None)
+    unsaid = means[:1] if said and said[0][0] > start_ms else ()  # until the first value
+    return Curve(
+        start_ms,
+        end_ms,
+        (*unsaid, *said) or means,
+        tuple(zip([start_ms, *(step.until_ms for step in steps)], energies, strict=True)) if steps else (),
+    )
+
+
+def _mean_powers(steps: Iterable[_Step]) -> Iterator[tuple[int, int]]:
+    """Both ends of each step with its mean power."""
+    for step in steps:
+        if step.until_ms > step.from_ms:
+            power_w = step.energy_wh * HOUR_MS // (step.until_ms - step.from_ms)
+            yield step.from_ms, power_w
+            yield step.until_ms, power_w
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------------
@@ -161,8 +201,22 @@ def _placed(
         )
         if key not in known or sample.received_ms < known[key][1].received_ms:
             known[key] = (sample.received_ms if at_ms is None else at_ms, sample)
+    known = {key: placed for key, placed in known.items() if not _is_after_end(session, *placed)}
     placed = sorted(known.values(), key=_order)
+    if session.no_start:  # it began before it was known, with what is known of it first at the latest
+        ended_ms = plausible_ms(session.device_ended_ms, session.ended_ms or session.started_ms)
+        start_ms = min(
+            at_ms for at_ms in (start_ms, ended_ms, *(at_ms for at_ms, _ in placed[:1])) if at_ms is not None
+        )
     return start_ms, placed
+
+
+def _is_after_end(session: Metering, at_ms: int, sample: Sample) -> bool:
+    """Said of a time after the end by a message that came after it: no late value makes a session go on."""
+    if session.ended_ms is None or sample.received_ms <= session.ended_ms:
+        return False
+    said_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
+    return at_ms > session.ended_ms if said_ms is None else at_ms >= said_ms
 
 
 def _order(placed: tuple[int, Sample]) -> tuple[int, ...]:

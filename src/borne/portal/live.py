@@ -27,12 +27,12 @@ from borne.portal.access import Access, access_of
 from borne.portal.forms import number_of
 from borne.portal.frame import AnyRequest, Page
 from borne.portal.security import login_cookie_name
-from borne.store import batch_list, charger_list, restarts
+from borne.store import batch_list, charger_list, restarts, session_list
 from borne.store.db import Database
 
-Noun = Literal["charger", "restart", "batch"]
+Noun = Literal["charger", "restart", "batch", "session"]
 Asked = Noun | Literal["chargers", "notices"]
-NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch")
+NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch", "session")
 LIST = "chargers"  # the topic of counts: any charger of the scope changed
 OWN: Literal["notices"] = "notices"  # the visitor's own: nobody can name another's
 
@@ -233,6 +233,8 @@ async def allowed(db: Database, scope: Scope, asked: dict[Asked, list[int]]) -> 
                 topics.add(f"restart:{row.id}")
     if asked.get("batch"):
         topics |= {f"batch:{one}" for one in await batch_list.reached(db, scope, asked["batch"])}
+    if asked.get("session"):
+        topics |= {f"session:{one}" for one in await session_list.reached_ids(db, scope, asked["session"])}
     return frozenset(topics)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, union
 
 from borne.core.metering import Sample
 from borne.core.statistics import SUMS, Changes, PricedSlot, changed
@@ -49,21 +49,22 @@ _sessions = (
 )
 _dirty = across(_sessions.where(sessions.c.dirty > 0).limit(bindparam("most")), WHY)
 _by_ids = across(_sessions.where(sessions.c.id.in_(bindparam("ids", expanding=True))), WHY)
+_of_chargers = select(
+    sessions.c.id,
+    sessions.c.charger_id,
+    sessions.c.evse,
+    sessions.c.connector,
+    sessions.c.transaction,
+    sessions.c.started_ms,
+    sessions.c.ended_ms,
+    sessions.c.start_missing,
+).where(sessions.c.charger_id.in_(bindparam("charger_ids", expanding=True)))
 _named = across(
-    select(
-        sessions.c.id,
-        sessions.c.charger_id,
-        sessions.c.evse,
-        sessions.c.connector,
-        sessions.c.transaction,
-        sessions.c.started_ms,
-        sessions.c.ended_ms,
-    )
-    .where(
-        sessions.c.charger_id.in_(bindparam("charger_ids", expanding=True)),
-        sessions.c.transaction.in_(bindparam("transactions", expanding=True)) | sessions.c.ended_ms.is_(None),
-    )
-    .order_by(sessions.c.id),
+    union(  # each by an index of its own
+        _of_chargers.where(sessions.c.transaction.in_(bindparam("transactions", expanding=True))),
+        _of_chargers.where(sessions.c.ended_ms.is_(None)),
+        _of_chargers.where(sessions.c.ended_ms >= bindparam("from_ms")),
+    ).order_by("id"),
     WHY,
 )
 _curves = across(
@@ -137,9 +138,10 @@ async def by_ids(db: Reader, ids: Sequence[int]) -> list[Row]:
     return await db.all(_by_ids, {"ids": list(ids)}) if ids else []
 
 
-async def named(db: Reader, charger_ids: Sequence[int], transactions: Sequence[str]) -> list[Row]:
-    """Sessions of these chargers that have one of these transactions, or are open."""
-    return await db.all(_named, {"charger_ids": list(charger_ids), "transactions": list(transactions)})
+async def named(db: Reader, charger_ids: Sequence[int], transactions: Sequence[str], from_ms: int) -> list[Row]:
+    """Sessions of these chargers that have one of these transactions, are open, or ended since, oldest first."""
+    wanted = {"charger_ids": list(charger_ids), "transactions": list(transactions), "from_ms": from_ms}
+    return await db.all(_named, wanted)
 
 
 async def curves(db: Reader, ids: Sequence[int]) -> dict[int, list[Sample]]:

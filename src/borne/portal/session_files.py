@@ -1,0 +1,154 @@
+"""Sessions as files: what the list's filter finds, as CSV that streams or as a spreadsheet that is made on disk.
+
+Nothing here holds more than a page of sessions, and no slice of work holds the loop for longer than some milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from litestar import get
+from litestar.response import Stream
+
+from borne.core import policy
+from borne.core.scope import Scope
+from borne.portal import session_filter
+from borne.portal.frame import Page
+from borne.portal.restarts import csv_lines
+from borne.portal.session_cells import (
+    PORTAL_COLUMNS,
+    TIDY_COLUMNS,
+    Cell,
+    Teller,
+    portal_cells,
+    sheet_cells,
+    tidy_cells,
+)
+from borne.store import session_export
+from borne.store.db import Reader, Row
+from borne.store.session_list import Filter
+
+SLICE = 200  # rows: a few milliseconds
+CHUNK_BYTES = 262_144
+SHEET_ROWS = 1_000_000  # of data: a sheet holds 1,048,576
+SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+Cells = Callable[[Row, Teller], list[str]]
+LAYOUTS: dict[str, tuple[tuple[str, ...], Cells]] = {
+    "portal": (PORTAL_COLUMNS, portal_cells),
+    "tidy": (TIDY_COLUMNS, tidy_cells),
+}
+
+
+@get("/sessions.csv", may="see_sessions")
+async def portal_csv(page: Page) -> Stream:
+    """In 26 columns."""
+    return await _csv_answer(page, "portal", "sessions.csv")
+
+
+@get("/sessions/tidy.csv", may="see_sessions")
+async def tidy_csv(page: Page) -> Stream:
+    """For programs: one fact a column."""
+    return await _csv_answer(page, "tidy", "sessions-tidy.csv")
+
+
+@get("/sessions.xlsx", may="see_sessions")
+async def xlsx(page: Page) -> Stream:
+    """The tidy columns as a spreadsheet."""
+    found = sheet(page.services.db, page.scope, await session_filter.wanted(page))
+    return Stream(found, media_type=SHEET_TYPE, headers=_headers("sessions.xlsx"))
+
+
+ROUTES = [portal_csv, tidy_csv, xlsx]
+
+
+async def _csv_answer(page: Page, layout: str, name: str) -> Stream:
+    found = csv(page.services.db, page.scope, await session_filter.wanted(page), layout)
+    return Stream(found, media_type="text/csv; charset=utf-8", headers=_headers(name))
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+
+
+async def _teller(db: Reader, scope: Scope) -> Teller:
+    name = await session_export.organisation_name(db, scope)
+    return Teller(name, sees_people=policy.permits(scope, "see_people"))
+
+
+async def csv(db: Reader, scope: Scope, wanted: Filter, layout: str) -> AsyncIterator[bytes]:
+    """The lines of a CSV, UTF-8: its header, then its rows in slices."""
+    columns, cells = LAYOUTS[layout]
+    teller = await _teller(db, scope)
+    yield csv_lines([list(columns)])
+    async for rows in session_export.pages(db, scope, wanted):
+        for start in range(0, len(rows), SLICE):
+            yield csv_lines([cells(row, teller) for row in rows[start : start + SLICE]])
+            await asyncio.sleep(0)  # the loop also holds the sockets
+
+
+# ---- the spreadsheet -------------------------------------------------------------------------------------------------------
+
+
+class _Book:
+    """A workbook that keeps one row in memory. It works on threads: XlsxWriter writes to files."""
+
+    def __init__(self, folder: Path) -> None:
+        from xlsxwriter import Workbook
+
+        self.file = folder / "sessions.xlsx"
+        options = {
+            "constant_memory": True, "tmpdir": str(folder), "strings_to_formulas": False, "strings_to_urls": False,
+            "default_date_format": "yyyy-mm-dd hh:mm:ss",
+        }  # fmt: skip
+        self._book: Any = Workbook(str(self.file), options)
+        self._bold = self._book.add_format({"bold": True})
+        self._sheet: Any = None
+        self._next = 0
+        self._open_sheet()
+
+    def _open_sheet(self) -> None:
+        self._sheet = self._book.add_worksheet()
+        self._sheet.set_column(0, len(TIDY_COLUMNS) - 1, 14)
+        self._sheet.freeze_panes(1, 0)
+        for column, name in enumerate(TIDY_COLUMNS):
+            self._sheet.write_string(0, column, name, self._bold)
+        self._next = 1
+
+    def add(self, rows: Sequence[Sequence[Cell | datetime]]) -> None:
+        for cells in rows:
+            if self._next > SHEET_ROWS:
+                self._open_sheet()
+            for column, cell in enumerate(cells):
+                self._put(column, cell)
+            self._next += 1
+
+    def _put(self, column: int, cell: Cell | datetime) -> None:
+        if isinstance(cell, datetime):
+            self._sheet.write_datetime(self._next, column, cell)
+        elif not isinstance(cell, str):
+            self._sheet.write_number(self._next, column, cell)
+        elif cell:
+            self._sheet.write_string(self._next, column, cell)
+
+    def close(self) -> None:
+        self._book.close()
+
+
+async def sheet(db: Reader, scope: Scope, wanted: Filter) -> AsyncIterator[bytes]:
+    """The bytes of an XLSX file."""
+    teller = await _teller(db, scope)
+    with tempfile.TemporaryDirectory(prefix="borne-") as folder:
+        book = await asyncio.to_thread(_Book, Path(folder))
+        async for rows in session_export.pages(db, scope, wanted):
+            for start in range(0, len(rows), SLICE):
+                cells = [sheet_cells(row, teller) for row in rows[start : start + SLICE]]
+                await asyncio.to_thread(book.add, cells)
+        await asyncio.to_thread(book.close)
+        with book.file.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
