@@ -31,7 +31,7 @@ def admin() -> None:
     """Make organisations, people and chargers. Works beside a running server."""
 
 
-def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--config", "config", envvar="BORNE_CONFIG", type=click.Path(dir_okay=False), help="Settings file (TOML)."
     )(command)
@@ -46,7 +46,7 @@ def _settings(config: str | None) -> Settings:
     return running.settings
 
 
-def _run(config: str | None, work: Callable[[Database, Settings], Awaitable[None]]) -> None:
+def run_with_database(config: str | None, work: Callable[[Database, Settings], Awaitable[None]]) -> None:
     """Open the database of the settings, do the work, say what went wrong in one line."""
     from borne.store.db import StoreError
     from borne.store.migrate import migrate
@@ -108,7 +108,7 @@ async def location_named(db: Database, organisation_id: int, name: str | None) -
 @click.option("--plan", type=click.Choice(list(PLANS)), help="By default the settings' default_plan.")
 @click.option("--location", default="Main location", show_default=True, help="Its first location.")
 @click.option("--time-zone", default="UTC", show_default=True, help="Of that location (IANA name).")
-@_with_config
+@with_config
 def create_organisation(name: str, plan: str | None, location: str, time_zone: str, config: str | None) -> None:
     """Make an organisation with one location."""
 
@@ -122,13 +122,13 @@ def create_organisation(name: str, plan: str | None, location: str, time_zone: s
             await _record(tx, loaded, "organisation.created", "organisation", made, name, made)
         click.echo(f"organisation {made}: {name}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("set-plan")
 @click.argument("plan", type=click.Choice(list(PLANS)))
 @click.option("--organisation", help="By default the first one made.")
-@_with_config
+@with_config
 def set_plan(plan: str, organisation: str | None, config: str | None) -> None:
     """Put an organisation on a plan, at once, whether it is a larger one or a smaller."""
 
@@ -145,7 +145,7 @@ def set_plan(plan: str, organisation: str | None, config: str | None) -> None:
             is_new = await set_at_once(tx, audit, SHELL, owner.id, plan, clock.now_ms())
         click.echo(f"{owner.name} is on {PLANS[plan].name}" + ("" if is_new else " already"))
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("create-user")
@@ -157,7 +157,7 @@ def set_plan(plan: str, organisation: str | None, config: str | None) -> None:
 @click.option("--location", "locations", multiple=True, help="Locations of an admin or operator; may be repeated.")
 @click.option("--language", type=click.Choice(["en", "fr"]), help="By default as the browser asks.")
 @click.option("--operates-installation", is_flag=True, help="Sees refused connections and the outbox.")
-@_with_config
+@with_config
 def create_user(config: str | None, **options: Any) -> None:
     """Make a person's account in an organisation."""
 
@@ -170,7 +170,7 @@ def create_user(config: str | None, **options: Any) -> None:
         if not options["password"]:
             click.echo(f"password: {password}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 async def make_person(
@@ -223,7 +223,7 @@ async def make_person(
 @click.option("--location", help="By default the organisation's first one.")
 @click.option("--identity", help="By default one is made.")
 @click.option("--json", "as_json", is_flag=True, help="Print identity, password and url as JSON.")
-@_with_config
+@with_config
 def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
     """Add a charger; prints what to type into it, once."""
 
@@ -255,7 +255,7 @@ def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
         else:
             click.echo(f"identity: {added.identity}\npassword: {added.password}\nurl:      {url}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("add-chargers")
@@ -271,7 +271,7 @@ def add_charger(as_json: bool, config: str | None, **options: Any) -> None:
     required=True,
     help="Where what to type is written.",
 )
-@_with_config
+@with_config
 def add_chargers(
     count: int, prefix: str, model: str, organisation: str | None, location: str | None, file: str, config: str | None
 ) -> None:
@@ -313,7 +313,7 @@ def add_chargers(
         path.write_text(json.dumps(rows), encoding="utf-8")
         click.echo(f"{count} chargers; what to type is in {file}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("add-tag")
@@ -321,7 +321,7 @@ def add_chargers(
 @click.option("--name", default="", help="Whose it is.")
 @click.option("--blocked", is_flag=True, help="Known, and refused.")
 @click.option("--organisation", help="By default the first one made.")
-@_with_config
+@with_config
 def add_tag(tag: str, name: str, blocked: bool, organisation: str | None, config: str | None) -> None:
     """Let a tag charge at an organisation's chargers, or block it."""
 
@@ -334,14 +334,14 @@ def add_tag(tag: str, name: str, blocked: bool, organisation: str | None, config
             await _record(tx, loaded, "tag.changed", "tag", None, tag, owner.id, label=name, blocked=blocked)
         click.echo(f"{tag} is {'blocked' if blocked else 'accepted'} at {owner.name}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("unknown-tags")
 @click.argument("answer", type=click.Choice(["accept", "refuse"]))
 @click.option("--organisation", help="By default the first one made.")
 @click.option("--location", help="By default the organisation's first one.")
-@_with_config
+@with_config
 def unknown_tags(answer: str, organisation: str | None, location: str | None, config: str | None) -> None:
     """Say whether tags that the organisation does not know may charge at a location."""
 
@@ -355,12 +355,12 @@ def unknown_tags(answer: str, organisation: str | None, location: str | None, co
             await _record(tx, loaded, "location.unknown_tags", "location", location_id, answer, owner.id)
         click.echo(f"unknown tags: {answer}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("outbox")
 @click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True)
-@_with_config
+@with_config
 def outbox(count: int, config: str | None) -> None:
     """Show the newest mails of the embedded outbox."""
 
@@ -370,12 +370,12 @@ def outbox(count: int, config: str | None) -> None:
         for row in reversed(await mails.newest(db, count)):
             click.echo(f"to {row.recipient}: {row.subject}\n\n{row.body}\n{'-' * 60}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("dead-letters")
 @click.option("--count", type=click.IntRange(1, 500), default=10, show_default=True)
-@_with_config
+@with_config
 def dead_letters(count: int, config: str | None) -> None:
     """Show the newest facts that could not be applied, and why."""
 
@@ -385,13 +385,13 @@ def dead_letters(count: int, config: str | None) -> None:
         for row in reversed(await events.newest_dead_letters(db, count)):
             click.echo(f"charger {row.charger_id}: {row.error}\n{row.fact}\n{'-' * 60}")
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 @admin.command("verify-audit")
 @click.option("--head", help="A head that was noted before, as this command prints it (number:hash).")
 @click.option("--accept", is_flag=True, help="After restoring a backup: go on from where the restored database ends.")
-@_with_config
+@with_config
 def verify_audit(head: str | None, accept: bool, config: str | None) -> None:
     """Say whether the audit log is as it was written. Exit status 1: it is not."""
 
@@ -402,7 +402,7 @@ def verify_audit(head: str | None, accept: bool, config: str | None) -> None:
             await accept_restored(db, _audit(loaded), Path(loaded.data_folder), _now_ms())
         click.echo(await verified(db, _audit(loaded), Path(loaded.data_folder), _now_ms(), noted_head(head)))
 
-    _run(config, work)
+    run_with_database(config, work)
 
 
 def _audit(loaded: Settings) -> Audit:

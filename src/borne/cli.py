@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": ("borne.serve:serve", "Run Borne: the portal and the OCPP gateway."),
     "demo": ("borne.demo:demo", "Run Borne with three organisations and simulated chargers."),
     "admin": ("borne.admin:admin", "Make organisations, people and chargers."),
+    "export": ("borne.export:export", "Write what Borne knows into files."),
     "simulate": ("borne.sim.command:simulate", "Run simulated chargers."),
 }
 

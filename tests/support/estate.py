@@ -13,9 +13,10 @@ import httpx
 from sqlalchemy import select, text, update
 
 from borne.core.actor import Actor
+from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.charger_changes import Change, ChargerChanges
 from borne.engine.devices import Devices
-from borne.store import access_groups, consents, identity_providers, invitations, tags
+from borne.store import access_groups, consents, energy_prices, identity_providers, invitations, reports, tags
 from borne.store.db import Transaction
 from borne.store.invitations import NewInvitation
 from borne.store.schema import (
@@ -24,6 +25,8 @@ from borne.store.schema import (
     organisations,
     people,
     restarts,
+    saved_views,
+    sessions,
 )
 from tests.support.portal import csrf, log_in, post
 from tests.support.restart_site import Site, running_site
@@ -43,6 +46,7 @@ from tests.support.routes import (
 )  # fmt: skip
 from tests.support.tenants import TABLES
 
+NUMBERED = ("energy_prices", "price_lists", "vehicles")
 LOOKING = ("logins", "audit_log")  # a look is noted there
 
 
@@ -80,12 +84,51 @@ class Estate:
             "super_admin_id": site.camille_id,
             "consent_id": await self.consent(),
             "notice_id": await self.notice(charger_id, location_id),
+            "report_id": await self.report(location_id),
             "archived_id": await self.archived(location_id),
             "provider_id": await self.provider(),
             "change_id": await self.change(charger_id),
             **await self.driver(charger_id),
             "invitation_id": await self.invitation(location_id),
+            "session_id": await self.session(charger_id, location_id),
+            "view_id": await self.view(),
+            **await self.energy_price(location_id),
         }
+
+    async def energy_price(self, location_id: int) -> dict[str, int]:
+        """A price that counts from some hour of the next days, and a list of prices with an address that nobody answers."""
+        site, number = self.site, next(self._names)
+        here, now_ms = site.organisation_id, site.now_ms
+        planned = EnergyPrice(now_ms + (number + 1) * 3_600_000, Fixed(number))
+        async with site.portal.db.transaction() as tx:
+            price_id = await energy_prices.add(
+                tx, here, location_id, planned, currency="EUR", person_name="Camille", now_ms=now_ms
+            )
+            list_id = await energy_prices.add_list(
+                tx, here, name=f"Zebra list {number}", currency="EUR", url="https://10.0.0.1/", now_ms=now_ms
+            )
+        return {"price_id": price_id, "price_list_id": list_id}
+
+    async def session(self, charger_id: int, location_id: int) -> int:
+        """A session that is over, of nobody."""
+        site, number = self.site, FIRST_ID + 70_000 + next(self._names)
+        row = (number, charger_id, site.organisation_id, location_id, 1, 1, f"zebra{number}", str(number), 1, 2)
+        columns = (
+            "id", "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key", "started_ms",
+            "ended_ms",
+        )  # fmt: skip
+        async with site.portal.db.transaction() as tx:
+            await tx.insert_many(sessions, columns, [row])
+        return number
+
+    async def view(self) -> int:
+        """A view of the list of sessions that Camille keeps."""
+        site, number = self.site, FIRST_ID + 80_000 + next(self._names)
+        columns = ("id", "person_id", "organisation_id", "page", "name", "query", "created_ms")
+        row = (number, site.camille_id, site.organisation_id, "sessions", f"Zebra view {number}", "kind=running", 1)
+        async with site.portal.db.transaction() as tx:
+            await tx.insert_many(saved_views, columns, [row])
+        return number
 
     async def invitation(self, location_id: int) -> int:
         """An open invitation whose mail is still to be written."""
@@ -158,6 +201,15 @@ class Estate:
         async with site.portal.db.transaction() as tx:
             await tx.insert_many(notices, columns, [row])
         return number
+
+    async def report(self, location_id: int) -> int:
+        """A report about the location that comes to Camille each month."""
+        site = self.site
+        async with site.portal.db.transaction() as tx:
+            return await reports.add(
+                tx, site.organisation_id, site.camille_id, about="location", about_id=location_id, kind="pdf",
+                next_ms=site.now_ms + 86_400_000, now_ms=site.now_ms,
+            )  # fmt: skip
 
     async def consent(self) -> int:
         """The installation's operator asks to look in; nobody has answered."""
@@ -248,7 +300,7 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(INSTALLER, operates=True)
         guest_id = await portal.add_person(GUEST, operates=True)
         async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches", "consents", "identity_providers", "invitations"):
+            for table in ("chargers", "restarts", "batches", "consents", "identity_providers", "invitations", *NUMBERED):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
             await let_in(tx, here, guest_id, site)
         clients = {who: portal.client() for who in (*EVERYBODY, GUEST)}

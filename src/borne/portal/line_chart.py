@@ -9,7 +9,6 @@ import msgspec
 from borne.core.metering import Curve
 from borne.portal.chart import HEIGHT, WIDTH
 
-ROOM = 0.9  # of the height for the highest value: its label stands above
 POINTS_MOST = 240
 ROWS_MOST = 48
 LABELS = 5
@@ -59,7 +58,7 @@ def draw(curve: Curve, label: Callable[[int], str]) -> LineChart | None:
 def _points(points: Points, curve: Curve, top: int) -> list[str]:
     length_ms = curve.end_ms - curve.start_ms
     return [
-        f"{(at_ms - curve.start_ms) * WIDTH / length_ms:.1f},{HEIGHT - value * HEIGHT * ROOM / (top or 1):.1f}"
+        f"{(at_ms - curve.start_ms) * WIDTH / length_ms:.1f},{HEIGHT - value * HEIGHT / (top or 1):.1f}"
         for at_ms, value in points
     ]
 
