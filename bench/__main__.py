@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import report, subjects
+from bench import metering, report, subjects
 from bench.big import big
 from bench.history import history
 from bench.pages import pages
@@ -34,7 +34,10 @@ def loads(plan: Plan) -> Iterator[Load]:
                     yield name, subject, lambda s=subject, c=count, p=paced: links(s, plan, *cores, c, p)  # type: ignore[misc]
         for subject in (subjects.OBVIOUS, subjects.PLAIN):
             yield "memory", subject, lambda s=subject: memory(s, plan, *cores)  # type: ignore[misc]
+        for subject in (subjects.UNMETERED, subjects.PLAIN):
+            yield "charging", subject, lambda s=subject: metering.charging(s, plan, *cores)  # type: ignore[misc]
         yield "restarts", subjects.PLAIN, lambda: restarts(subjects.PLAIN, plan, *cores)
+    yield "sessions", subjects.PLAIN, lambda: metering.sessions(subjects.PLAIN, SERVER_CORE)
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
         yield "big", subject, lambda s=subject: big(s, plan, *cores)  # type: ignore[misc]
@@ -59,7 +62,8 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 
 def main() -> None:
     """Read the arguments, run, print and write."""
-    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "history", *(s.name for s in subjects.SUBJECTS)]
+    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "history", "charging", "sessions"]
+    names += [s.name for s in (*subjects.SUBJECTS, subjects.UNMETERED)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
     parser.add_argument(

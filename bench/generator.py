@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import functools
 import json
 import os
 import random
@@ -126,6 +127,18 @@ class Load:
             websocket_handshake_timeout=60,
             local_addr=(source, 0),
         )
+
+    async def charge(self) -> dict[str, Any]:
+        """Every charger begins a session; returns when all have."""
+        loop = asyncio.get_running_loop()
+        waiting: list[asyncio.Future[None]] = []
+        for charger in self.chargers:
+            started: asyncio.Future[None] = loop.create_future()
+            charger.start(functools.partial(started.set_result, None))
+            waiting.append(started)
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await asyncio.gather(*waiting)
+        return {}
 
     async def saturate(self) -> dict[str, Any]:
         """Every charger sends its next message as soon as the last one is answered, until `pause`."""

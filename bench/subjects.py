@@ -51,7 +51,9 @@ def start_obvious(core: int, count: int) -> Stage:
         return stage
 
 
-def start_borne(name: str, core: int, count: int, postgresql: bool = False, tls: bool = False) -> Stage:
+def start_borne(
+    name: str, core: int, count: int, postgresql: bool = False, tls: bool = False, program: tuple[str, ...] = (BORNE,)
+) -> Stage:
     """Borne as `borne serve` starts it, with one organisation, its administrator and `count` chargers."""
     with ended_on_error(Stage(name, core)) as stage:
         portal_port, gateway_port = free_port(), free_port()
@@ -62,7 +64,7 @@ def start_borne(name: str, core: int, count: int, postgresql: bool = False, tls:
         ca_file = make_certificate(stage.folder) if tls else None
         config = stage.folder / "borne.toml"
         config.write_text(settings(stage.folder, database_url, portal_port, gateway_port, tls), encoding="utf-8")
-        pids.append(stage.spawn([BORNE, "serve", "--config", str(config)], listens(gateway_port)))
+        pids.append(stage.spawn([*program, "serve", "--config", str(config)], listens(gateway_port)))
         chargers_file = provision(config, stage.folder, count)
         portal_url = f"http://127.0.0.1:{portal_port}"
         login = (EMAIL, PASSWORD)
@@ -120,11 +122,13 @@ def admin(config: Path | str, *words: str) -> str:
     return done.stdout
 
 
-def borne(name: str, browsers: int = 0, postgresql: bool = False, tls: bool = False) -> Subject:
+def borne(
+    name: str, browsers: int = 0, postgresql: bool = False, tls: bool = False, program: tuple[str, ...] = (BORNE,)
+) -> Subject:
     """One way to run Borne."""
 
     def start(core: int, count: int) -> Stage:
-        return start_borne(name, core, count, postgresql, tls)
+        return start_borne(name, core, count, postgresql, tls, program)
 
     return Subject(name, start, browsers)
 
@@ -134,4 +138,5 @@ PLAIN = borne("borne")
 POSTGRESQL = borne("borne-postgresql", postgresql=True)
 TLS = borne("borne-tls", tls=True)
 WATCHED = borne("borne-watched", browsers=BROWSERS)
+UNMETERED = borne("borne-unmetered", program=(sys.executable, "-m", "bench.unmetered"))
 SUBJECTS = (OBVIOUS, PLAIN, POSTGRESQL, TLS, WATCHED)

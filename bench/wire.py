@@ -29,6 +29,8 @@ METER = (
     '{{"value":"{energy_wh}","context":"Sample.Periodic","measurand":"Energy.Active.Import.Register","unit":"Wh"}},'
     '{{"value":"{current_a}","context":"Sample.Periodic","measurand":"Current.Import","unit":"A"}}]}}]}}]'
 )
+METER_IN = METER.replace('"connectorId":1,', '"connectorId":1,"transactionId":{transaction},')
+START = '[2,"{id}","StartTransaction",{{"connectorId":1,"idTag":"BENCH","meterStart":0,"timestamp":"{at}"}}]'
 BEAT = '[2,"{id}","Heartbeat",{{}}]'
 STATE = (
     '[2,"{id}","StatusNotification",{{"connectorId":1,"errorCode":"NoError","status":"{status}","timestamp":"{at}"}}]'
@@ -72,7 +74,8 @@ class Tally:
 class Charger(WSListener):
     """One simulated charger on one socket."""
 
-    __slots__ = ("tally", "identity", "transport", "serial", "expected", "due_ns", "queue", "booted", "on_boot", "gone")
+    __slots__ = ("tally", "identity", "transport", "serial", "expected", "due_ns", "queue", "booted", "on_boot",
+                 "gone", "on_start", "transaction")  # fmt: skip
 
     def __init__(self, tally: Tally, identity: str, serial: int, on_boot: Callable[[], None]) -> None:
         self.tally = tally
@@ -84,6 +87,8 @@ class Charger(WSListener):
         self.booted = False
         self.on_boot = on_boot
         self.gone = False
+        self.on_start: Callable[[], None] | None = None  # a StartTransaction waits for its answer
+        self.transaction: int | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Announce the boot at once, as a charger does."""
@@ -103,6 +108,9 @@ class Charger(WSListener):
             return
         text = frame.get_payload_as_bytes()
         if self.expected and text.startswith(self.expected):
+            if self.on_start is not None:
+                self.on_started(text)
+                return
             self.on_answer()
         elif text.startswith(b"[2"):
             self.on_call(text)
@@ -128,6 +136,19 @@ class Charger(WSListener):
         if self.queue:
             self.due_ns = self.queue.popleft()
             self.send_next()
+
+    def start(self, on_start: Callable[[], None]) -> None:
+        """Begin a session, whose transaction all meter values name from then on."""
+        self.on_start = on_start
+        self.call(START.format(id=self.next_id(), at=self.tally.timestamp()))
+
+    def on_started(self, text: bytes) -> None:
+        """The session runs."""
+        self.expected = b""
+        self.transaction = int(msgspec.json.decode(text)[2]["transactionId"])
+        started, self.on_start = self.on_start, None
+        if started is not None:
+            started()
 
     def on_call(self, text: bytes) -> None:
         """Accept a Reset and boot again on the same link; whatever else the server asks is not implemented here."""
@@ -156,9 +177,9 @@ class Charger(WSListener):
         message_id = self.next_id()
         kind = MIX[self.serial % 10]
         if kind == METER_VALUES:
-            self.call(
-                METER.format(id=message_id, at=self.tally.timestamp(), energy_wh=self.serial * 7, current_a="16.0")
-            )
+            text, said = (METER, {}) if self.transaction is None else (METER_IN, {"transaction": self.transaction})
+            at, energy_wh = self.tally.timestamp(), self.serial * 7
+            self.call(text.format(id=message_id, at=at, energy_wh=energy_wh, current_a="16.0", **said))
         elif kind == HEARTBEAT:
             self.call(BEAT.format(id=message_id))
         else:
