@@ -42,6 +42,7 @@ FILES = (
     "sqlite",
     "localhost",
     "zip",
+    "xlsx",
 )
 
 
@@ -122,6 +123,25 @@ async def test_what_was_done_stands_there_newest_first(site: Site) -> None:
         assert "Serial number" not in text, "it did not change"
         french = (await camille.get("/audit", headers={"accept-language": "fr"})).text
         assert "Charger deleted" not in french
+
+
+async def test_who_was_invited_as_what_is_said_in_words(site: Site) -> None:
+    async with browser(site) as camille:
+        answer = await post(camille, "/users/invite", emails="a@x.test\nb@x.test", role="user", language="en")
+        assert answer.status_code == 303
+        page = await camille.get("/audit")
+        assert page.status_code == 200
+        assert "User: 2" in page.text
+
+
+async def test_details_of_any_shape_are_text(site: Site) -> None:
+    shapes = {"role": [["admin", {"user": 3}], None], "roles": {"gone": {"a": [1.5, True, {}]}}, "before": {"role": {}}}
+    await record(site, "Odd", **shapes, after={"role": [{"admin": 1}]}, n={"<b>": "<i>"})
+    async with browser(site) as camille:
+        page = await camille.get("/audit")
+    assert page.status_code == 200
+    assert "Odd" in page.text
+    assert "<i>" not in page.text
 
 
 async def test_other_organisations_have_their_own(site: Site) -> None:

@@ -164,6 +164,11 @@ def _said(name: str, value: Any, page: PageView) -> str:
         return ", ".join(_said(name, one, page) for one in value[:LISTED])[:VALUE_BOUND] or "–"
     if name.endswith("_ms") and isinstance(value, int):
         return page.formats.absolute(value)
+    if isinstance(value, dict):  # how many of each
+        return (
+            ", ".join(f"{_said(name, one, page)}: {_said('', n, page)}" for one, n in value.items())[:VALUE_BOUND]
+            or "–"
+        )
     if name in ("role", "roles") and value in ROLE_WORDS:
         return page._(ROLE_WORDS[value])
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
