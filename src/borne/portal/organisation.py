@@ -40,7 +40,7 @@ WAYS = (
         "change_organisation",
     ),
     Way(
-        "/organisation/consents", N_("Looks from outside"),
+        "/organisation/consents", N_("Support access"),
         N_("Who of the installation asked to look in, and until when they may."), "life-buoy", "answer_consent",
     ),
     Way("/audit", N_("Audit log"), N_("Who did what to what, and from where."), "history", "see_audit"),
