@@ -26,9 +26,10 @@ from borne.api.services import ApiServices
 from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
-from borne.engine import charger_changes, erasure, house, locations, mail
+from borne.engine import charger_changes, erasure, house, locations, mail, price_lists
 from borne.engine import invitations as invitations_module
 from borne.engine import plans as plans_module
+from borne.engine import reports as reports_module
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
 from borne.engine.audit_watch import AuditWatch
@@ -41,9 +42,12 @@ from borne.engine.locations import Locations
 from borne.engine.metering import Meter
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.notifications import Notifications
+from borne.engine.outgoing import Outgoing
 from borne.engine.passwords import Passwords
 from borne.engine.plans import Plans
+from borne.engine.price_lists import PriceLists
 from borne.engine.prices import Prices
+from borne.engine.reports import Reports
 from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
@@ -55,7 +59,7 @@ from borne.gateway.schema_files import load_dialects
 from borne.gateway.server import Gateway
 from borne.gateway.settings import GatewaySettings
 from borne.gateway.signs import flush_signs
-from borne.portal import invitation_mail
+from borne.portal import invitation_mail, report_words
 from borne.portal.app import create_app
 from borne.portal.connection import Connection
 from borne.portal.live import close_streams
@@ -125,6 +129,12 @@ class Server:
         handlers |= {invitations_module.JOB_KIND: invited.deliver}
         erasing = erasure.Erasure(self.db, self.bus, self.clock, self.audit, self.engine)
         handlers |= {erasure.KIND: erasing.follow_traces}
+        report_of = report_words.composer(self.settings.portal_url, self.clock.now_ms)
+        self.reports = Reports(self.db, self.bus, self.clock, self.mail, report_of)
+        handlers |= {reports_module.KIND: self.reports.send}
+        outgoing = Outgoing(self.settings.portal.private_providers)
+        self.price_lists = PriceLists(self.db, self.bus, self.clock, outgoing)
+        handlers |= {price_lists.KIND: self.price_lists.fetch_all}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
         self.engine.metered = self.meter.take
@@ -178,6 +188,8 @@ class Server:
         await house.begin(self.engine)
         exits.push_async_callback(self._end_house)
         await self.plans.begin()
+        await self.reports.begin()
+        await self.price_lists.begin()
         for part in (self.timers, self.jobs, self.meter, self.sweep, self.audit_watch, self.notifications, self.notice_mail):
             part.start()
             exits.push_async_callback(part.stop)
@@ -315,6 +327,7 @@ class Server:
             audit_watch=self.audit_watch,
             box=self.box,
             notice_mail=self.notice_mail,
+            reports=self.reports,
             charger_key=self.charger_key,
             setup_code=self.setup_code,
             health=self._health,

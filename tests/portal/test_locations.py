@@ -69,7 +69,8 @@ async def test_a_location_is_added_with_its_cost_in_millionths(site: Site) -> No
         answer = await add(camille, accepts_unknown_tags="1")
         row = await row_of(site, "Lyon, Dépôt")
         assert answer.headers["location"] == f"/locations/{row.id}"
-        assert (row.energy_cost_micros, row.supply_a, row.supply_phases) == (251_600, 63, 3)
+        assert (row.supply_a, row.supply_phases) == (63, 3)
+        assert "€0.2516/kWh" in (await camille.get(f"/locations/{row.id}")).text
         assert (row.organisation_id, row.accepts_unknown_tags) == (site.organisation_id, 1)
         page = (await camille.get(answer.headers["location"])).text
         for said in ("1 rue du Rhône", "Europe/Paris", "€0.2516", "3 × 63 A", "may charge"):
@@ -126,17 +127,17 @@ async def test_a_change_is_audited_with_what_was_before(site: Site) -> None:
         await add(camille)
         row = await row_of(site, "Lyon, Dépôt")
         page = (await camille.get(f"/locations/{row.id}/edit")).text
-        assert 'value="0,2516"' in page
+        assert 'name="energy_cost"' not in page, "prices have a page of their own"
         same = await post(camille, f"/locations/{row.id}/edit", **FORM)
         assert same.status_code == 303
         assert await audited(site, "location.changed") == [], "nothing changed"
-        changed = FORM | {"currency": "CHF", "energy_cost": "0.3", "time_zone": "europe/zurich"}
+        changed = FORM | {"supply_a": "125", "time_zone": "europe/zurich"}
         assert (await post(camille, f"/locations/{row.id}/edit", **changed)).status_code == 303
         page = (await camille.get(f"/locations/{row.id}")).text.replace("\u00a0", " ").replace("\u202f", " ")
-        assert "0,30 CHF" in page
+        assert "3 × 125 A" in page
     [told] = await audited(site, "location.changed")
-    assert told["before"] == {"currency": "EUR", "energy_cost_micros": 251_600, "time_zone": "Europe/Paris"}
-    assert told["after"] == {"currency": "CHF", "energy_cost_micros": 300_000, "time_zone": "Europe/Zurich"}
+    assert told["before"] == {"supply_a": 63, "time_zone": "Europe/Paris"}
+    assert told["after"] == {"supply_a": 125, "time_zone": "Europe/Zurich"}
 
 
 async def test_an_admin_changes_the_own_location_alone(site: Site) -> None:

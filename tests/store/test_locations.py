@@ -39,7 +39,7 @@ async def charger(database: Database, organisation_id: int, location_id: int, na
 
 async def test_details_come_back_as_they_were(database: Database) -> None:
     details = Details(
-        name="Dépôt", address="1 rue", time_zone="Europe/Paris", currency="CHF", energy_cost_micros=251_600, supply_a=63,
+        name="Dépôt", address="1 rue", time_zone="Europe/Paris", currency="CHF", supply_a=63,
         supply_phases=3, accepts_unknown_tags=True,
     )  # fmt: skip
     async with database.transaction() as tx:

@@ -40,6 +40,7 @@ MAKERS = {"select", "update", "delete"}
 BY_KEY = {
     ("chargers", ("id", "version")),
     ("restarts", ("id", "version")),
+    ("listed_prices", ("price_list_id", "slot_ms")),
     ("session_curves", ("session_id",)),
     ("session_slots", ("session_id", "slot_ms")),
 }

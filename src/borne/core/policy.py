@@ -18,7 +18,8 @@ Action = Literal[
     "restart_many", "withdraw_restarts", "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers",
     "archive_chargers", "hand_over_chargers", "see_locations", "change_locations", "add_locations", "see_people",
     "invite_people", "change_roles", "remove_people", "manage_access", "manage_access_groups", "manage_tags",
-    "see_plan", "change_plan", "see_audit", "change_organisation", "answer_consent", "erase_people",
+    "see_plan", "change_plan", "see_audit", "change_prices", "manage_price_lists", "see_vehicles", "manage_vehicles",
+    "see_savings", "manage_reports", "change_organisation", "answer_consent", "erase_people",
 ]  # fmt: skip
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
@@ -65,6 +66,12 @@ POLICY: dict[Action, Rule] = {
     "see_locations": Rule(_STAFF, guests=True),
     "change_locations": Rule(_ADMINS),
     "add_locations": Rule(_OWNER),
+    "change_prices": Rule(_ADMINS),
+    "manage_price_lists": Rule(_OWNER),
+    "see_vehicles": Rule(_EVERYBODY, guests=True),
+    "manage_vehicles": Rule(_ADMINS | {"user": "own"}),
+    "see_savings": Rule(_EVERYBODY, "STATISTICS", guests=True),
+    "manage_reports": Rule(_EVERYBODY, "AUTOMATIC_REPORTING"),
     "see_people": Rule(_ADMINS, guests=True),
     "invite_people": Rule(_OWNER),
     "change_roles": Rule(_OWNER),

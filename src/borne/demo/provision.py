@@ -25,12 +25,12 @@ TARIFFS: dict[str, Tariff] = {  # micros of a euro a kWh
     "Dijon, Maison": TimeOfUse((Band(ALL_DAYS, 23 * 60, 7 * 60, 156_000),), 206_000),
 }
 
-PLACES: dict[str, tuple[str, int, int, int]] = {  # address, micros of a euro a kWh, main breaker's amperes, phases
-    "Lyon, Atelier": ("14 rue de la Lumière, 69003 Lyon", 215_000, 160, 3),
-    "Lyon, Siège": ("2 quai de Saône, 69002 Lyon", 190_000, 125, 3),
-    "Nantes, Entrepôt": ("ZA du Bois Briand, 44300 Nantes", 198_000, 250, 3),
-    "Annecy, Hôtel": ("5 avenue du Parc, 74000 Annecy", 210_000, 100, 3),
-    "Dijon, Maison": ("9 rue des Tilleuls, 21000 Dijon", 206_000, 60, 1),
+PLACES: dict[str, tuple[str, int, int]] = {  # address, main breaker's amperes, phases
+    "Lyon, Atelier": ("14 rue de la Lumière, 69003 Lyon", 160, 3),
+    "Lyon, Siège": ("2 quai de Saône, 69002 Lyon", 125, 3),
+    "Nantes, Entrepôt": ("ZA du Bois Briand, 44300 Nantes", 250, 3),
+    "Annecy, Hôtel": ("5 avenue du Parc, 74000 Annecy", 100, 3),
+    "Dijon, Maison": ("9 rue des Tilleuls, 21000 Dijon", 60, 1),
 }
 
 
@@ -80,12 +80,11 @@ async def _make_organisations(server: Server, plan: list[DemoCharger]) -> dict[s
 def _details(location: str) -> Details:
     from borne.store.locations import Details
 
-    address, cost_micros, supply_a, phases = PLACES[location]
+    address, supply_a, phases = PLACES[location]
     return Details(
         name=location,
         address=address,
         time_zone="Europe/Paris",
-        energy_cost_micros=cost_micros,
         supply_a=supply_a,
         supply_phases=phases,
         accepts_unknown_tags=True,

@@ -8,10 +8,12 @@ import msgspec
 
 from borne.bus.port import Bus, Hint
 from borne.core.actor import Actor
+from borne.core.metering import SLOT_MS
+from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.audit import About, Audit
 from borne.engine.clock import NowMs
 from borne.engine.plans import room_for
-from borne.store import charger_places, jobs
+from borne.store import charger_places, energy_prices, jobs
 from borne.store import locations as store
 from borne.store.charger_list import fold
 from borne.store.db import Database, Transaction
@@ -23,6 +25,10 @@ SLICE = 200  # chargers of a renamed location, a transaction: some 10 ms
 
 class NameTakenError(ValueError):
     """Another location of the organisation has this name."""
+
+
+class CurrencyInUseError(ValueError):
+    """Prices in the old currency are known: they would say something else in another."""
 
 
 class NamingJob(msgspec.Struct):
@@ -42,22 +48,30 @@ class Locations:
         self._clock = clock
         self._audit = audit
 
-    async def add(self, organisation_id: int, actor: Actor, details: Details) -> int:
-        """Add a location and return its id. Raises NameTakenError, plans.NoRoomError."""
+    async def add(
+        self, organisation_id: int, actor: Actor, details: Details, price_micros: int | None = None
+    ) -> int:
+        """Add a location, with its first energy price, and return its id. Raises NameTakenError, plans.NoRoomError."""
         now_ms = self._clock.now_ms()
         async with self._db.transaction() as tx:
             await room_for(tx, organisation_id, "locations", now_ms=now_ms)
             await _check_name(tx, organisation_id, None, details.name)
             location_id = await store.create(tx, organisation_id, details, now_ms)
+            told = _told(details)
+            if price_micros is not None:
+                price = EnergyPrice(now_ms // SLOT_MS * SLOT_MS, Fixed(price_micros))
+                await energy_prices.add(
+                    tx, organisation_id, location_id, price, currency=details.currency, person_name=actor.name,
+                    now_ms=now_ms,
+                )  # fmt: skip
+                told["energy_cost_micros"] = price_micros
             about = About(kind="location", id=location_id, name=details.name)
-            await self._audit.record(
-                tx, actor, "location.added", about, organisation_id=organisation_id, after=_told(details)
-            )
+            await self._audit.record(tx, actor, "location.added", about, organisation_id=organisation_id, after=told)
         self._bus.publish(Hint("location", location_id, organisation_id, location_id))
         return location_id
 
     async def change(self, organisation_id: int, location_id: int, actor: Actor, details: Details) -> bool:
-        """Replace what people say of it. False: no such location. Raises NameTakenError."""
+        """Replace what people say of it. False: no such location. Raises NameTakenError, CurrencyInUseError."""
         named: list[int] = []
         async with self._db.transaction() as tx:
             row = await store.hold(tx, organisation_id, location_id)
@@ -67,6 +81,8 @@ class Locations:
             if before == details:
                 return True
             await _check_name(tx, organisation_id, location_id, details.name)
+            if before.currency != details.currency and await energy_prices.history(tx, organisation_id, location_id):
+                raise CurrencyInUseError(before.currency)
             await store.describe(tx, organisation_id, location_id, details)
             was, is_now = _differences(before, details)
             about = About(kind="location", id=location_id, name=details.name)

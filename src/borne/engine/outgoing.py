@@ -1,4 +1,4 @@
-"""Requests that Borne makes to addresses which people typed in: an identity provider's. Bounded in time and size.
+"""Requests that Borne makes to addresses which people typed in: an identity provider's, a price list's. Bounded in time and size.
 
 An address of somebody's own network must not be reached through us: every name is resolved here, each of its addresses is
 looked at, and the connection goes to one that was looked at (a second answer of the name server changes nothing). No
@@ -40,7 +40,7 @@ class FetchError(Exception):
 
 
 class Outgoing:
-    """Fetches JSON. `allow_private`: also from private and loopback addresses, and without TLS (a setting)."""
+    """Fetches JSON or text. `allow_private`: also from private and loopback addresses, and without TLS (a setting)."""
 
     def __init__(self, allow_private: bool = False) -> None:
         self.allow_private = allow_private
@@ -80,6 +80,18 @@ class Outgoing:
             raise FetchError("json")
         return answer
 
+    async def text(self, url: str) -> bytes:
+        """The bytes at an address. Raises FetchError."""
+        parts = self.check(url)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                status, body = await self._ask(parts, url, None, {"accept": "text/csv, application/json"})
+        except TimeoutError:
+            raise FetchError("slow") from None
+        if status != 200:
+            raise FetchError("redirect" if 300 <= status < 400 else "status", str(status))
+        return body
+
     async def _ask(
         self, parts: SplitResult, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
@@ -93,7 +105,7 @@ class Outgoing:
                 "GET" if form is None else "POST",
                 target,
                 data=dict(form) if form is not None else None,
-                headers={**headers, "host": parts.netloc, "accept": "application/json", "accept-encoding": "identity"},
+                headers={"accept": "application/json", **headers, "host": parts.netloc, "accept-encoding": "identity"},
                 extensions={"sni_hostname": parts.hostname},
             )
             try:

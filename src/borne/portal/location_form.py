@@ -12,7 +12,7 @@ from babel import Locale
 from babel.core import get_global
 from babel.numbers import format_currency
 
-from borne.core.money import MICROS, decimal_text, micros_of
+from borne.core.money import MICROS, micros_of
 from borne.portal.forms import number_of, text_of
 from borne.portal.frame import Page
 from borne.store.locations import Details
@@ -51,20 +51,22 @@ def entered(form: dict[str, Any]) -> Entered:
     )
 
 
-def typed(page: Page, details: Details) -> Entered:
+def typed(details: Details) -> Entered:
     """What a form shows of a location that is there."""
-    sign = "," if page.language == "fr" else "."
-    cost = details.energy_cost_micros
     return Entered(
         name=details.name,
         address=details.address,
         time_zone=details.time_zone,
         currency=details.currency,
-        energy_cost="" if cost is None else decimal_text(cost, sign),
         supply_a="" if details.supply_a is None else str(details.supply_a),
         supply_phases="" if details.supply_phases is None else str(details.supply_phases),
         accepts_unknown_tags=details.accepts_unknown_tags,
     )
+
+
+def first_price(form: Entered) -> int | None:
+    """What a kWh costs from the beginning on, in millionths; None where the field is empty."""
+    return _cost(form.energy_cost)
 
 
 def checked(page: Page, form: Entered) -> tuple[Details, dict[str, str]]:
@@ -97,7 +99,6 @@ def checked(page: Page, form: Entered) -> tuple[Details, dict[str, str]]:
         address=form.address,
         time_zone=zone,
         currency=form.currency,
-        energy_cost_micros=cost,
         supply_a=supply_a,
         supply_phases=phases if supply_a else None,
         accepts_unknown_tags=form.accepts_unknown_tags,

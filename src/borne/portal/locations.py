@@ -14,17 +14,19 @@ from litestar.params import FromPath
 
 from borne.core import policy
 from borne.core.policy import Action
-from borne.engine.locations import Locations, NameTakenError
+from borne.engine.locations import CurrencyInUseError, Locations, NameTakenError
 from borne.portal import location_form as forms
 from borne.portal.charger_counts import overview
 from borne.portal.forms import Form, number_of
 from borne.portal.frame import Page
 from borne.portal.location_form import Entered
+from borne.portal.price_words import now_words
 from borne.portal.statuses import Look, status_look
-from borne.store import charger_list
+from borne.store import charger_list, energy_prices
 from borne.store import locations as store
 from borne.store.charger_list import STATUS_ORDER, Counts
 from borne.store.db import Row
+from borne.store.energy_prices import Counting
 
 PAGE_ROWS = 50
 QUERY_BOUND = 100
@@ -89,9 +91,12 @@ async def _list(page: Page) -> dict[str, Any]:
     first = (at - 1) * PAGE_ROWS
     rows = await store.rows(page.services.db, page.scope, found[first : first + PAGE_ROWS])
     by_location = _by_location(known.counts)
+    prices = await energy_prices.current(
+        page.services.db, page.scope.organisation_id, [row.id for row in rows], page.services.clock.now_ms()
+    )
     return {
         "q": query,
-        "lines": [_line(page, row, by_location.get(row.id, {})) for row in rows],
+        "lines": [_line(page, row, by_location.get(row.id, {}), prices.get(row.id)) for row in rows],
         "total": len(found),
         "known": len(known.places),
         "at": at,
@@ -114,7 +119,7 @@ def _by_location(counts: Counts) -> dict[int, dict[str, int]]:
     return found
 
 
-def _line(page: Page, row: Row, counts: dict[str, int]) -> Line:
+def _line(page: Page, row: Row, counts: dict[str, int], price: Counting | None) -> Line:
     states = [State(status_look(one, page.language), counts[one], one) for one in SHOWN if counts.get(one)]
     total, others = sum(counts.values()), {one: count for one, count in counts.items() if one not in SHOWN and count}
     if len(others) > 1:
@@ -125,7 +130,7 @@ def _line(page: Page, row: Row, counts: dict[str, int]) -> Line:
         row,
         total,
         states,
-        forms.price(page, row.energy_cost_micros, row.currency),
+        now_words(page, price),
         forms.supply(page, row.supply_a, row.supply_phases),
     )
 
@@ -157,12 +162,13 @@ async def location(page: Page, location_id: FromPath[int]) -> Response[str]:
     row, services = await _row(page, location_id), page.services
     staff = await store.staff(services.db, row.organisation_id, row.id, services.clock.now_ms(), STAFF_SHOWN + 1)
     tiles = await _tiles(page, location_id)
+    prices = await energy_prices.current(services.db, row.organisation_id, [row.id], services.clock.now_ms())
     return page.show(
         "locations/location.html",
         row=row,
         tiles=tiles,
         chargers=sum(tile.count for tile in tiles),
-        price=forms.price(page, row.energy_cost_micros, row.currency),
+        price=now_words(page, prices.get(row.id)),
         supply=forms.supply(page, row.supply_a, row.supply_phases),
         staff=staff[:STAFF_SHOWN],
         staff_more=len(staff) > STAFF_SHOWN,
@@ -222,7 +228,7 @@ async def add(page: Page, data: Form) -> Response[str]:
     if found:
         return await _form(page, form, found, status_code=422)
     try:
-        location_id = await engine_of(page).add(page.scope.organisation_id, page.actor, details)
+        location_id = await engine_of(page).add(page.scope.organisation_id, page.actor, details, forms.first_price(form))
     except NameTakenError:
         return await _form(page, form, {"name": _name_taken(page)}, status_code=422)
     return page.go(f"/locations/{location_id}", toast=page._("%(location)s was added.", location=details.name))
@@ -232,7 +238,7 @@ async def add(page: Page, data: Form) -> Response[str]:
 async def edit(page: Page, location_id: FromPath[int]) -> Response[str]:
     """The form of a location that is there."""
     row = await _row(page, location_id, "change_locations")
-    return await _form(page, forms.typed(page, store.details_of(row)), {}, row)
+    return await _form(page, forms.typed(store.details_of(row)), {}, row)
 
 
 @post("/locations/{location_id:int}/edit", may="change_locations", status_code=200)
@@ -248,6 +254,9 @@ async def save(page: Page, location_id: FromPath[int], data: Form) -> Response[s
         kept = await engine_of(page).change(row.organisation_id, location_id, page.actor, details)
     except NameTakenError:
         return await _form(page, form, {"name": _name_taken(page)}, row, 422)
+    except CurrencyInUseError:
+        said = page._("Its energy prices are in %(currency)s: it keeps this currency.", currency=row.currency)
+        return await _form(page, form, {"currency": said}, row, 422)
     if not kept:
         raise NotFoundException
     return page.go(f"/locations/{location_id}", toast=page._("Saved."))

@@ -36,6 +36,10 @@ WAYS = (
     Way("/tags", N_("RFID badges"), N_("Whose badge it is, until when, and those that are blocked."), "nfc", "manage_tags"),
     Way("/locations", N_("Locations"), N_("Addresses, clocks and prices for energy."), "map-pin", "see_locations"),
     Way(
+        "/price-lists", N_("Price lists"), N_("Day-ahead prices that the energy price of a location follows."), "zap",
+        "change_prices",
+    ),
+    Way(
         "/organisation/sign-in", N_("Sign-in"), N_("Let people sign in with the account of your company."), "log-in",
         "change_organisation",
     ),
@@ -43,6 +47,7 @@ WAYS = (
         "/organisation/consents", N_("Support access"),
         N_("Who of the installation asked to look in, and until when they may."), "life-buoy", "answer_consent",
     ),
+    Way("/reports", N_("Monthly reports"), N_("A month by mail, as a file, for you."), "file-text", "manage_reports"),
     Way("/audit", N_("Audit log"), N_("Who did what to what, and from where."), "history", "see_audit"),
 )  # fmt: skip
 

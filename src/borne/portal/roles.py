@@ -48,6 +48,12 @@ ACTION_WORDS: dict[Action, str] = {
     "see_locations": N_("See locations"),
     "change_locations": N_("Change locations"),
     "add_locations": N_("Add and delete locations"),
+    "change_prices": N_("Set what energy costs"),
+    "manage_price_lists": N_("Add and change lists of energy prices"),
+    "see_vehicles": N_("See vehicles"),
+    "manage_vehicles": N_("Add and change vehicles"),
+    "see_savings": N_("See what charging saves"),
+    "manage_reports": N_("Get monthly reports"),
     "see_people": N_("See users"),
     "invite_people": N_("Invite users"),
     "change_roles": N_("Change roles and locations of users"),
@@ -67,8 +73,8 @@ PARTS: tuple[tuple[str, tuple[Action, ...]], ...] = (
     (
         N_("Chargers"),
         (
-            "see_chargers", "see_restarts", "see_sessions", "see_statistics",
-            "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
+            "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_savings", "see_vehicles", "manage_vehicles",
+            "manage_reports", "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
             "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers",
             "hand_over_chargers",
         ),
@@ -80,7 +86,7 @@ PARTS: tuple[tuple[str, tuple[Action, ...]], ...] = (
             "remove_people", "erase_people",
         ),
     ),
-    (N_("Locations"), ("see_locations", "change_locations", "add_locations")),
+    (N_("Locations"), ("see_locations", "change_locations", "add_locations", "change_prices", "manage_price_lists")),
 )  # fmt: skip
 OTHERS = N_("Organisation")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, func, select, update
 
-from borne.core.tariff import EnergyPrice, Tariff
+from borne.core.metering import SLOT_MS
+from borne.core.tariff import Dynamic, EnergyPrice, Tariff
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import energy_prices, listed_prices, price_lists
+from borne.store.schema import energy_prices, listed_prices, price_lists, sessions
 from borne.store.tenancy import across
 
 _decode = msgspec.json.Decoder(Tariff).decode
@@ -41,6 +42,86 @@ _lists = (
     .where(price_lists.c.organisation_id == bindparam("organisation_id"))
     .order_by(price_lists.c.name, price_lists.c.id)
 )
+_until_now = (
+    select(energy_prices.c.location_id, energy_prices.c.tariff, energy_prices.c.currency)
+    .where(
+        energy_prices.c.organisation_id == bindparam("organisation_id"),
+        energy_prices.c.location_id.in_(bindparam("location_ids", expanding=True)),
+        energy_prices.c.from_ms <= bindparam("now_ms"),
+    )
+    .order_by(energy_prices.c.location_id, energy_prices.c.from_ms)
+)
+_list = select(price_lists).where(
+    price_lists.c.organisation_id == bindparam("organisation_id"), price_lists.c.id == bindparam("price_list_id")
+)
+_change_list = (
+    update(price_lists)
+    .where(
+        price_lists.c.organisation_id == bindparam("of_organisation_id"), price_lists.c.id == bindparam("price_list_id")
+    )
+    .values(name=bindparam("new_name"), url=bindparam("new_url"), error=None)
+)
+_fetched = (
+    update(price_lists)
+    .where(
+        price_lists.c.organisation_id == bindparam("of_organisation_id"), price_lists.c.id == bindparam("price_list_id")
+    )
+    .values(fetched_ms=bindparam("new_fetched_ms"), error=bindparam("new_error"))
+)
+_span = (
+    select(func.count(), func.min(listed_prices.c.slot_ms), func.max(listed_prices.c.slot_ms))
+    .select_from(listed_prices)
+    .where(
+        listed_prices.c.organisation_id == bindparam("organisation_id"),
+        listed_prices.c.price_list_id == bindparam("price_list_id"),
+    )
+)
+_between = (
+    select(listed_prices.c.slot_ms, listed_prices.c.micros)
+    .where(
+        listed_prices.c.organisation_id == bindparam("organisation_id"),
+        listed_prices.c.price_list_id == bindparam("price_list_id"),
+        listed_prices.c.slot_ms >= bindparam("from_ms"),
+        listed_prices.c.slot_ms < bindparam("until_ms"),
+    )
+    .order_by(listed_prices.c.slot_ms)
+)
+_to_fetch = across(
+    select(price_lists).where(price_lists.c.url.is_not(None)).order_by(price_lists.c.id),
+    "the daily job fetches the lists of all organisations; each keeps its own",
+)
+_dynamic = select(energy_prices.c.location_id, energy_prices.c.tariff).where(
+    energy_prices.c.organisation_id == bindparam("organisation_id"), energy_prices.c.tariff.contains('"dynamic"')
+)
+_measure_again = (
+    update(sessions)
+    .where(
+        sessions.c.organisation_id == bindparam("of_organisation_id"),
+        sessions.c.location_id.in_(bindparam("location_ids", expanding=True)),
+        sessions.c.cost_nanos.is_(None),
+        sessions.c.energy_wh.is_not(None),
+        sessions.c.begun_ms < bindparam("until_ms"),
+        sessions.c.over_ms > bindparam("from_ms"),
+    )
+    .values(dirty=sessions.c.dirty + 1)
+)
+_forget = delete(energy_prices).where(
+    energy_prices.c.organisation_id == bindparam("of_organisation_id"),
+    energy_prices.c.location_id == bindparam("of_location_id"),
+)
+_withdraw = delete(energy_prices).where(
+    energy_prices.c.organisation_id == bindparam("of_organisation_id"),
+    energy_prices.c.location_id == bindparam("of_location_id"),
+    energy_prices.c.id == bindparam("of_id"),
+    energy_prices.c.from_ms > bindparam("after_ms"),
+)
+
+
+class Counting(msgspec.Struct, frozen=True):
+    """A tariff and its currency."""
+
+    tariff: Tariff
+    currency: str
 
 
 async def of_location(db: Reader, location_id: int) -> list[EnergyPrice]:
@@ -52,6 +133,29 @@ async def of_location(db: Reader, location_id: int) -> list[EnergyPrice]:
 async def history(db: Reader, organisation_id: int, location_id: int) -> list[Row]:
     """The rows of a location's prices with who set them, the newest first."""
     return await db.all(_history, {"organisation_id": organisation_id, "location_id": location_id})
+
+
+async def current(db: Reader, organisation_id: int, location_ids: Sequence[int], now_ms: int) -> dict[int, Counting]:
+    """What counts now at each of these locations that has a price."""
+    wanted = {"organisation_id": organisation_id, "location_ids": list(location_ids), "now_ms": now_ms}
+    rows = await db.all(_until_now, wanted) if location_ids else []
+    return {row.location_id: Counting(_decode(row.tariff), row.currency) for row in rows}  # the last one stays
+
+
+def tariff_of(row: Row) -> Tariff:
+    """The tariff in a row of `history`."""
+    return _decode(row.tariff)
+
+
+async def forget(tx: Transaction, organisation_id: int, location_id: int) -> None:
+    """With a location its prices go; sessions keep what they cost."""
+    await tx.run(_forget, {"of_organisation_id": organisation_id, "of_location_id": location_id})
+
+
+async def withdraw(tx: Transaction, organisation_id: int, location_id: int, price_id: int, after_ms: int) -> bool:
+    """Take back a price that counts from after an instant only. False: there is no such (any more)."""
+    wanted = {"of_organisation_id": organisation_id, "of_location_id": location_id}
+    return await tx.run(_withdraw, {**wanted, "of_id": price_id, "after_ms": after_ms}) == 1
 
 
 async def add(
@@ -110,3 +214,67 @@ async def listed(db: Reader, price_list_id: int, slots: Sequence[int]) -> dict[i
     """The prices of a list by slot."""
     rows = await db.all(_listed, {"price_list_id": price_list_id, "slots": list(slots)})
     return {row.slot_ms: row.micros for row in rows}
+
+
+# ---- lists ---------------------------------------------------------------------------------------------------------
+
+
+async def list_row(db: Reader, organisation_id: int, price_list_id: int) -> Row | None:
+    """A price list; None: the organisation has no such."""
+    return await db.first(_list, {"organisation_id": organisation_id, "price_list_id": price_list_id})
+
+
+async def change_list(tx: Transaction, organisation_id: int, price_list_id: int, name: str, url: str | None) -> None:
+    """Give it another name and address. Raises Conflict for a name that is taken."""
+    key = {"of_organisation_id": organisation_id, "price_list_id": price_list_id}
+    await tx.run(_change_list, {**key, "new_name": name, "new_url": url})
+
+
+async def set_fetched(
+    tx: Transaction, organisation_id: int, price_list_id: int, *, fetched_ms: int | None, error: str | None
+) -> None:
+    """Note how the last fetch went: when it brought prices, or what stood in the way."""
+    key = {"of_organisation_id": organisation_id, "price_list_id": price_list_id}
+    await tx.run(_fetched, {**key, "new_fetched_ms": fetched_ms, "new_error": error})
+
+
+async def span(db: Reader, organisation_id: int, price_list_id: int) -> tuple[int, int | None, int | None]:
+    """How many slots a list has, and its first and last."""
+    row = await db.first(_span, {"organisation_id": organisation_id, "price_list_id": price_list_id})
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+async def listed_between(
+    db: Reader, organisation_id: int, price_list_id: int, from_ms: int, until_ms: int
+) -> list[Row]:
+    """slot_ms and micros of a list between two instants."""
+    wanted = {"organisation_id": organisation_id, "price_list_id": price_list_id}
+    return await db.all(_between, {**wanted, "from_ms": from_ms, "until_ms": until_ms})
+
+
+async def to_fetch(db: Reader) -> list[Row]:
+    """The lists of all organisations that have an address."""
+    return await db.all(_to_fetch)
+
+
+async def locations_using(db: Reader, organisation_id: int, price_list_id: int) -> list[int]:
+    """The locations whose energy ever cost what this list says."""
+    rows = await db.all(_dynamic, {"organisation_id": organisation_id})
+    return sorted({row.location_id for row in rows if _uses(_decode(row.tariff), price_list_id)})
+
+
+def _uses(tariff: Tariff, price_list_id: int) -> bool:
+    return isinstance(tariff, Dynamic) and tariff.list_id == price_list_id
+
+
+async def price_waiting(
+    tx: Transaction, organisation_id: int, price_list_id: int, slots: Sequence[tuple[int, int]]
+) -> int:
+    """Have sessions measured again that wait for prices of these slots. Returns how many."""
+    location_ids = await locations_using(tx, organisation_id, price_list_id)
+    if not slots or not location_ids:
+        return 0
+    first_ms, last_ms = min(slots)[0], max(slots)[0]
+    wanted = {"of_organisation_id": organisation_id, "location_ids": location_ids}
+    return await tx.run(_measure_again, {**wanted, "from_ms": first_ms, "until_ms": last_ms + SLOT_MS})

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 
 from borne.core.scope import Scope
+from borne.store import energy_prices
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     chargers,
@@ -24,7 +25,7 @@ L = locations.c
 _mine = (L.organisation_id == bindparam("of_organisation_id"), L.id == bindparam("location_id"))
 _held = select(locations).where(*_mine).with_for_update()
 _FIELDS = (
-    "name", "address", "time_zone", "currency", "energy_cost_micros", "supply_a", "supply_phases", "accepts_unknown_tags",
+    "name", "address", "time_zone", "currency", "supply_a", "supply_phases", "accepts_unknown_tags",
 )  # fmt: skip
 _describe = update(locations).where(*_mine).values({name: bindparam(f"new_{name}") for name in _FIELDS})
 _remove = delete(locations).where(*_mine)
@@ -90,7 +91,6 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     time_zone: str = "UTC"
     currency: str = "EUR"
-    energy_cost_micros: int | None = None
     supply_a: int | None = None
     supply_phases: int | None = None
     accepts_unknown_tags: bool = False
@@ -179,6 +179,7 @@ async def remove(tx: Transaction, organisation_id: int, location_id: int) -> Non
     """Delete it; what happened there stays in the history. Ask `hold` and `needs` first, in the same transaction."""
     await tx.run(_forget_staff, _key(organisation_id, location_id))
     await tx.run(_forget_invited, _key(organisation_id, location_id))
+    await energy_prices.forget(tx, organisation_id, location_id)
     await tx.run(_remove, _key(organisation_id, location_id))
 
 

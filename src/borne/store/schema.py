@@ -1090,6 +1090,6 @@ settings = Table(  # secrets made once per installation (keys outside the databa
 # SQLite would give the id of the newest deleted row to the next one: a new charger must not inherit the history of another.
 for _table in (
     organisations, locations, people, access_groups, invitations, identity_providers, api_tokens, consents, chargers, restarts,
-    batches, sessions, charger_changes, charger_imports,
+    batches, sessions, charger_changes, charger_imports, energy_prices, price_lists, vehicles,
 ):  # fmt: skip
     _table.dialect_options["sqlite"]["autoincrement"] = True

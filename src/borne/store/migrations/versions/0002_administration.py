@@ -653,6 +653,7 @@ corrections = Table(
 
 for _table in (
     invitations, access_groups, api_tokens, identity_providers, consents, charger_changes, charger_imports,
+    energy_prices, price_lists, vehicles,
 ):  # fmt: skip
     _table.dialect_options["sqlite"]["autoincrement"] = True
 
@@ -718,14 +719,14 @@ INDEXES: tuple[tuple[str, str, list[str], bool, str | None], ...] = (
         None,
     ),
     ("tags_person_id", "tags", ["person_id"], False, None),
+    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
+    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
     ("sessions_charger_id_ended_ms", "sessions", ["charger_id", "ended_ms"], False, None),
     ("sessions_organisation_id_person_id_id", "sessions", ["organisation_id", "person_id", "id"], False, None),
     ("sessions_charger_id_id", "sessions", ["charger_id", "id"], False, None),
     ("sessions_organisation_id_tag_id", "sessions", ["organisation_id", "tag", "id"], False, None),
     ("sessions_organisation_id_started_ms", "sessions", ["organisation_id", "started_ms"], False, None),
     ("sessions_organisation_id_ended_ms_id", "sessions", ["organisation_id", "ended_ms", "id"], False, None),
-    ("sessions_dirty", "sessions", ["id"], False, "dirty > 0"),
-    ("sessions_organisation_id_location_id_id", "sessions", ["organisation_id", "location_id", "id"], False, None),
     (
         "session_messages_charger_id_transaction_received_ms",
         "session_messages",
