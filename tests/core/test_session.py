@@ -97,3 +97,10 @@ def test_a_stop_without_values_ends_it_all_the_same() -> None:
     after = ended(row(), stopped(meter_stop_wh=None, device_ms=None, reason=None))
     assert after.ended_ms == ms(101)
     assert (after.meter_stop_wh, after.end_reason) == (None, "")
+
+
+def test_a_stop_after_a_boot_that_ended_it_too_early_moves_the_end() -> None:
+    closed = row(ended_ms=ms(50), end_reason=NO_STOP_RECEIVED)
+    assert ended(closed, stopped()).ended_ms == ms(101), "it went on"
+    assert ended(closed, stopped(device_ms=ms(40))).ended_ms == ms(50)
+    assert ended(closed, stopped(device_ms=ms(10**9))).ended_ms == ms(50), "a clock that cannot be"

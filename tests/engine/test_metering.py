@@ -147,7 +147,7 @@ async def test_measuring_again_changes_nothing(small: Small) -> None:
         await house.db.all(select(table)) for table in (session_slots, location_slots, location_days, charger_days)
     ]
     again = meter_of(small)
-    await again._read(0, house.clock.at_ms + 1)
+    await again.read_again(0, house.clock.at_ms + 1)
     assert before == [
         await house.db.all(select(table)) for table in (session_slots, location_slots, location_days, charger_days)
     ]
@@ -267,3 +267,44 @@ async def test_too_many_waiting_readings_are_read_from_the_database(
     house.clock.pass_s(1)
     await meter.once(all_of_them=True)
     assert (await the_session(small)).energy_wh == 1_500
+
+
+async def test_what_a_crash_left_is_read_again_although_the_clock_was_set_back_meanwhile(small: Small) -> None:
+    house, meter = small.house, meter_of(small)
+    transaction = await start(small)
+    await meter.once(all_of_them=True)
+    await meter._mark(house.clock.at_ms)
+    house.clock.pass_s(3_600)
+    await said(small, transaction, 5_000)
+    house.clock.at_ms -= 2 * HOUR_MS
+    later = meter_of(small)
+    await later._catch_up()
+    assert (await the_session(small)).energy_wh == 4_000
+
+
+async def test_a_reading_without_a_transaction_is_of_the_session_that_was_open_when_it_came(small: Small) -> None:
+    house, meter = small.house, meter_of(small)
+    first = await start(small)
+    house.clock.pass_s(600)
+    await said(small, None, 2_000)
+    await stop(small, first, 2_100)
+    house.clock.pass_s(60)
+    await start(small, meter_start_wh=2_100)
+    await meter.once(all_of_them=True)
+    await meter_of(small).read_again(0, house.clock.at_ms + 1)
+    found = await house.db.all(select(sessions.c.energy_wh).order_by(sessions.c.id))
+    assert [row.energy_wh for row in found] == [1_100, None]
+
+
+async def test_a_late_value_opens_nothing_and_adds_nothing(small: Small) -> None:
+    house, meter = small.house, meter_of(small)
+    transaction = await start(small)
+    house.clock.pass_s(3_600)
+    await stop(small, transaction, 4_000)
+    await meter.once()
+    house.clock.pass_s(60)
+    await said(small, transaction, 4_500)
+    await meter.once(all_of_them=True)
+    row = await the_session(small)
+    assert row.energy_wh == 3_000
+    assert row.over_ms == row.ended_ms == house.clock.at_ms - 60_000

@@ -1,4 +1,4 @@
-"""How often the simulation met each row of the catalogue of restart faults, gathered from all test processes.
+"""How often the simulation met each row of the catalogue of faults, gathered from all test processes.
 
 The hooks stand in tests/conftest.py: pytest asks only there, where the reports of all workers come together.
 """
@@ -47,15 +47,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table at the end of the run."""
     if not _worlds:
         return
-    from borne.sim.rows import ROWS  # not while pytest starts: every test run loads this file
+    from borne.sim.rows import MEANINGS  # not while pytest starts: every test run loads this file
 
     write = terminalreporter.write_line
     terminalreporter.section(f"simulated worlds: {_worlds}")
-    for row, (meaning, _) in ROWS.items():
+    for row, meaning in MEANINGS.items():
         write(f"  {row:11} {_rows[row]:6}  {meaning}")
     for word, count in sorted(_seen.items()):
         write(f"  {count:6} x {word}")
     for name, seed, violation in sorted(_planted):
         write(f"  planted: {name}: found by seed {seed}: {violation}")
     for row in never_met():
-        write(f"  NEVER MET: {row} {ROWS[row][0]}", red=True)
+        write(f"  NEVER MET: {row} {MEANINGS[row]}", red=True)

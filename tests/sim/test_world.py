@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from borne.sim.plants import PLANTS
-from borne.sim.rows import ROWS
+from borne.sim.rows import MEANINGS
 from borne.sim.trial import Result, describe, run_seed
 
 Record = Callable[[str, object], None]
@@ -31,7 +31,7 @@ def failure(seed: int, result: Result) -> str:
 
 def run_all(seeds: list[int], record_property: Record) -> None:
     """Run worlds and fail with all that was wrong in them; how often each row was met goes into the report."""
-    wrong, rows, seen = [], Counter(dict.fromkeys(ROWS, 0)), Counter[str]()
+    wrong, rows, seen = [], Counter(dict.fromkeys(MEANINGS, 0)), Counter[str]()
     for seed in seeds:
         result = run_seed(seed)
         rows.update(result.rows)

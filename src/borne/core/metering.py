@@ -212,8 +212,12 @@ def _placed(
 
 
 def _is_after_end(session: Metering, at_ms: int, sample: Sample) -> bool:
-    """Said of a time after the end by a message that came after it: no late value makes a session go on."""
-    if session.ended_ms is None or sample.received_ms <= session.ended_ms:
+    """Said of a time after the stop by a message that came after it: no late value makes a session go on.
+
+    What was ended because no stop came goes on as long as the charger says so.
+    """
+    is_stopped = not session.no_stop or session.device_ended_ms is not None
+    if session.ended_ms is None or sample.received_ms <= session.ended_ms or not is_stopped:
         return False
     said_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
     return at_ms > session.ended_ms if said_ms is None else at_ms >= said_ms
@@ -231,7 +235,7 @@ def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample
         last_ms = placed[-1][0] if placed else start_ms
         return max(start_ms, last_ms, session.heard_ms or 0)
     if session.no_stop and session.device_ended_ms is None and placed:
-        return max(start_ms, min(placed[-1][0], session.ended_ms))  # when it was last heard of
+        return max(start_ms, placed[-1][0])  # when it was last heard of
     end_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
     if end_ms is None or end_ms < start_ms:
         if session.device_ended_ms is not None:

@@ -85,9 +85,10 @@ def begun_offline(fact: SessionEnded, open_sessions: list[SessionRow]) -> Sessio
 def ended(row: SessionRow, fact: SessionEnded) -> SessionRow:
     """The row after a stop. The first stop stays; another with other values is kept as evidence beside it."""
     if row.ended_ms is None or row.end_reason == NO_STOP_RECEIVED:
+        went_on = row.ended_ms is not None and row.ended_ms < (fact.device_ms or 0) <= fact.at_ms
         return replace(
             row,
-            ended_ms=row.ended_ms or fact.at_ms,
+            ended_ms=fact.at_ms if row.ended_ms is None or went_on else row.ended_ms,
             device_ended_ms=fact.device_ms,
             meter_stop_wh=fact.meter_stop_wh,
             end_reason=fact.reason or "",

@@ -41,6 +41,7 @@ MARK_EVERY_MS = 30_000
 ENERGY, INTERVAL, POWER = "energy_import_wh", "energy_import_interval_wh", "power_import_w"
 QUANTITIES = frozenset((ENERGY, INTERVAL, POWER))
 DAY_MS = 86_400_000
+FOR_EVER_MS = 2**62
 
 ReadingRow = tuple[Any, ...]  # as engine.writes.READING_COLUMNS
 
@@ -102,12 +103,13 @@ class Meter:
     async def _catch_up(self) -> None:
         """Read what was stored and perhaps not measured before the last end."""
         marked = await settings.get(self._db, MARK)
-        until_ms = self._clock.now_ms()
-        if marked is not None:
-            await self._read(int(marked), until_ms)
-        await self._mark(until_ms)
+        now_ms = self._clock.now_ms()
+        if marked is not None:  # the clock may have been set back since: by then it was later, or the mark is
+            await self.read_again(min(int(marked), now_ms - SAFE_MS - MARK_EVERY_MS), FOR_EVER_MS)
+        await self._mark(now_ms)
 
-    async def _read(self, from_ms: int, until_ms: int) -> None:
+    async def read_again(self, from_ms: int, until_ms: int) -> None:
+        """Measure what is stored of this stretch of time; what was measured before changes nothing."""
         while True:
             rows = await store.received_between(self._db, from_ms, until_ms, READ_MOST)
             # As in READING_COLUMNS, where the raw text and the context are of no use here.
@@ -121,7 +123,7 @@ class Meter:
     async def _mark_sometimes(self) -> None:
         """Note until when all that was stored is measured."""
         now_ms = self._clock.now_ms()
-        if now_ms - self._marked_ms >= MARK_EVERY_MS:
+        if abs(now_ms - self._marked_ms) >= MARK_EVERY_MS:
             pending = [samples[0].received_ms for samples in self._samples.values()]
             await self._mark(min([now_ms, *pending]))
 
@@ -134,7 +136,7 @@ class Meter:
         """Measure what is due: sessions that changed at once, the others in their calm."""
         if self._missed_from_ms is not None:
             from_ms, self._missed_from_ms = self._missed_from_ms - SAFE_MS, None
-            await self._read(from_ms, self._clock.now_ms())
+            await self.read_again(from_ms, self._clock.now_ms())
         rows, self._waiting = self._waiting, []
         await self._gather(rows)
         for ids in _sliced(sorted(self._due(all_of_them))):
@@ -165,7 +167,8 @@ class Meter:
             chosen = set(some)
             mine = [row for row in useful if row[1] in chosen]
             transactions = sorted({row[5] for row in mine if row[5] is not None})
-            known = _Known(await store.named(self._db, some, transactions or [""]))
+            from_ms = min((row[0] for row in mine), default=0)
+            known = _Known(await store.named(self._db, some, transactions or [""], from_ms))
             for session_id, sample in _samples(mine, known):
                 self._samples.setdefault(session_id, []).append(sample)
 
@@ -277,30 +280,32 @@ class _Done:
 
 
 class _Known:
-    """Sessions that readings may belong to."""
+    """Sessions that readings may belong to. The answer is the same whenever it is asked: readings are read again."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._by_transaction: dict[tuple[int, str], int] = {}
-        self._by_connector: dict[tuple[int, int, int], int] = {}
-        for row in rows:  # the newest of a name is meant
-            self._by_transaction[row.charger_id, row.transaction] = row.id
-            if row.ended_ms is None:
-                self._by_connector[row.charger_id, row.evse, row.connector] = row.id
+        self._by_transaction: dict[tuple[int, str], Row] = {}
+        self._by_connector: dict[tuple[int, int, int], list[Row]] = {}
+        for row in rows:  # oldest first: the newest of a name is meant
+            self._by_transaction[row.charger_id, row.transaction] = row
+            self._by_connector.setdefault((row.charger_id, row.evse, row.connector), []).append(row)
 
-    def of(self, charger_id: int, evse: int, connector: int, transaction: str | None) -> int | None:
-        """The session of a reading: by its transaction, else the one that is open on its connector."""
+    def of(self, charger_id: int, evse: int, connector: int, transaction: str | None, received_ms: int) -> int | None:
+        """The session of a reading: by its transaction, else the one that was open on its connector when it came."""
         if transaction is not None:
             found = self._by_transaction.get((charger_id, transaction))
-            if found is not None:
-                return found
-        return self._by_connector.get((charger_id, evse, connector))
+            if found is not None and not (found.start_missing and found.started_ms > received_ms):
+                return int(found.id)
+        for row in reversed(self._by_connector.get((charger_id, evse, connector), ())):
+            if row.started_ms <= received_ms and (row.ended_ms is None or received_ms <= row.ended_ms):
+                return int(row.id)
+        return None
 
 
 def _samples(rows: Iterable[ReadingRow], known: _Known) -> Iterable[tuple[int, Sample]]:
     """Readings of one message and instant become one sample: a total if the charger gives one, else the sum of its phases."""
     found: dict[tuple[int, int, int | None], dict[str, tuple[int | None, int]]] = {}
     for row in rows:
-        session_id = known.of(row[1], row[3], row[4], row[5])
+        session_id = known.of(row[1], row[3], row[4], row[5], row[0])
         if session_id is None:
             continue
         values = found.setdefault((session_id, row[0], row[8]), {})

@@ -13,6 +13,7 @@ class TalkV16(Talk, ChargePoint16):
     """One OCPP 1.6J link."""
 
     says_scheduled = False
+    session_actions = "StartTransaction", "StopTransaction"
     reports_connector_0 = True
 
     def is_soft(self, type: str) -> bool:
@@ -48,6 +49,9 @@ class TalkV16(Talk, ChargePoint16):
         answer = await self.ask(call16.Authorize(id_tag=tag))
         return answer is not None and answer.id_tag_info["status"] == "Accepted"
 
+    def invent(self) -> int | str:
+        return self.host.rng.randrange(2**30, 2**31)
+
     async def start(self, session: Session) -> bool | None:
         answer = await self.ask(
             call16.StartTransaction(
@@ -74,9 +78,9 @@ class TalkV16(Talk, ChargePoint16):
     async def stop(self, session: Session, reason: str) -> bool:
         answer = await self.ask(
             call16.StopTransaction(
-                transaction_id=session.transaction,
+                transaction_id=session.transaction if session.stop_id is None else session.stop_id,
                 id_tag=session.tag,
-                meter_stop=session.energy_wh,
+                meter_stop=session.energy_wh if session.told_wh is None else session.told_wh,
                 timestamp=session.ended_at,
                 reason=reason,
             )
@@ -147,7 +151,7 @@ class TalkV16(Talk, ChargePoint16):
 def _sampled_values(session: Session) -> list[dict[str, str]]:
     return [
         {
-            "value": str(session.energy_wh),
+            "value": str(session.energy_wh if session.told_wh is None else session.told_wh),
             "context": "Sample.Periodic",
             "measurand": "Energy.Active.Import.Register",
             "unit": "Wh",

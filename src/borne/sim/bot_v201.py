@@ -30,6 +30,7 @@ class TalkV201(Talk, ChargePoint201):
     """One OCPP 2.0.1 link."""
 
     says_scheduled = True
+    session_actions = "TransactionEvent", "TransactionEvent"
     reports_connector_0 = False
 
     def is_soft(self, type: str) -> bool:
@@ -63,8 +64,11 @@ class TalkV201(Talk, ChargePoint201):
         answer = await self.ask(call201.Authorize(id_token=_token(tag)))
         return answer is not None and answer.id_token_info["status"] == "Accepted"
 
+    def invent(self) -> int | str:
+        return f"T{self.host.rng.getrandbits(64):016x}"
+
     async def start(self, session: Session) -> bool | None:
-        session.transaction = session.transaction or f"T{self.host.next_message_id()}"[:36]
+        session.transaction = session.transaction or self.invent()
         trigger = "Authorized" if session.remote_start is None else "RemoteStart"
         return await self._tell(
             session,
@@ -191,7 +195,7 @@ def _token(tag: str) -> dict[str, str]:
 def _sampled_values(session: Session) -> list[dict[str, Any]]:
     return [
         {
-            "value": session.energy_wh,
+            "value": session.energy_wh if session.told_wh is None else session.told_wh,
             "context": "Sample.Periodic",
             "measurand": "Energy.Active.Import.Register",
             "unit_of_measure": {"unit": "Wh"},

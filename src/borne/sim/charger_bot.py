@@ -19,6 +19,8 @@ from borne.sim.bot_v16 import TalkV16
 from borne.sim.bot_v201 import TalkV201
 from borne.sim.dialling import CanFreeze, Connection, ConnectionLost, Dial, DialRefused
 from borne.sim.journal import Journal, Kind, LogEntry, Scalar
+from borne.sim.oddities import BY_THE_BOOK as NOTHING_ODD
+from borne.sim.oddities import Oddities
 from borne.sim.requests import RequestDesk
 from borne.sim.resets import ResetDesk
 from borne.sim.sessions import Sessions
@@ -60,6 +62,7 @@ class ChargerBot:
         behaviour: Behaviour = BY_THE_BOOK,
         device: Device | None = None,
         habits: Habits | None = None,
+        oddities: Oddities = NOTHING_ODD,
         idle_status: str = "Available",
         offers: Sequence[str] | None = None,
         answer_timeout_s: float = 30.0,
@@ -73,6 +76,7 @@ class ChargerBot:
         subprotocol, self._make_talk = TALKS[protocol]
         self.identity = identity
         self.behaviour = behaviour
+        self.oddities = oddities
         self.device = device or Device()
         self.protocol = protocol
         self.rng = rng

@@ -16,6 +16,7 @@ from borne.core.restart_state import MAX_STEPS
 from borne.core.verdict import HEARD_RECENTLY_MS, PROMPT_LOSS_MS
 from borne.sim.journal import Kind, LogEntry, ResetStory, reset_stories
 from borne.sim.kept import clicks_kept, nothing_lost
+from borne.sim.meters import sessions_true
 from borne.sim.recorded import all_recorded
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def judge(world: World) -> Report:
         report.violations += nothing_lost(world, charger)
         report.violations += _live_truth(world, charger)
     report.violations += clicks_kept(world)
+    report.violations += sessions_true(world)
     report.violations += all_recorded(world)
     report.violations += _bounds(world)
     return report

@@ -25,7 +25,9 @@ from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
+from borne.engine.metering import Meter
 from borne.engine.outcome import Due
+from borne.engine.prices import Prices
 from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.sessions import Sessions
 from borne.engine.timers import Timers
@@ -141,6 +143,8 @@ class CrashingServer:
         self.batches = Batches(self.engine, self.restarts, restarts)
         self.engine.after = self.batches.follow
         self.jobs = Jobs(self.db, self.bus, self.clock, {batches_module.JOB_KIND: self.batches.fill})
+        self.meter = self.new_meter()
+        self.engine.metered = self.meter.take
         self.links: Links | None = None
         self.gateway: Gateway | None = None
         self.timers = Timers(self.engine, self.clock, self._heard_ms)
@@ -149,6 +153,10 @@ class CrashingServer:
     @property
     def alive(self) -> bool:
         return not self.process.dead
+
+    def new_meter(self) -> Meter:
+        """One that knows nothing but the database."""
+        return Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
 
     # ---- life
 
@@ -164,6 +172,7 @@ class CrashingServer:
         self._watch.on_begun()
         self.timers.start()
         self.jobs.start()
+        self.meter.start()
         await self._start_gateway()
         self.listening = True
 
@@ -201,6 +210,7 @@ class CrashingServer:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self.gateway.stop()
+        await self.meter.stop()
         await self.jobs.stop()
         await self.timers.stop()
         await house.end(self.engine)

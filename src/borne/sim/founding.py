@@ -11,11 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from borne.core.tariff import EnergyPrice, Fixed
+from borne.sim.behaviour import Habits
 from borne.sim.crashing_server import KEY
 from borne.sim.records import Charger
 from borne.store import chargers as charger_store
+from borne.store import energy_prices, people, secrets, tags
 from borne.store import organisations as organisation_store
-from borne.store import people, secrets
 from borne.store.chargers import NewCharger
 from borne.store.db import create_database
 from borne.store.migrate import migrate
@@ -57,6 +59,12 @@ async def found(world: World) -> None:
         )
         for charger in world.chargers:
             charger.id = await charger_store.create(tx, _row_of(world, charger), EPOCH_MS)
+        here = EnergyPrice(0, Fixed(250_000))
+        await energy_prices.add(
+            tx, organisation, world.locations[0], here, currency="EUR", person_name=PEOPLE[0], now_ms=EPOCH_MS
+        )
+        tag = Habits().tag
+        await tags.put(tx, organisation, tag, person_id=world.people[0])
     await db.close()
 
 

@@ -9,10 +9,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from borne.core import restart
 from borne.core.facts import LinkLost, RestartAnswered
 from borne.core.restart import Stepped
 from borne.core.restart_state import RestartState
+from borne.engine.metering import Meter
 from borne.gateway.calls import Calls
 from borne.gateway.commands import Commands
 from borne.gateway.link import Link
@@ -104,10 +107,26 @@ def reply_before_commit() -> contextlib.AbstractContextManager[None]:
     return bent(Calls, "_translate", translate)
 
 
+def adds_up_energy() -> contextlib.AbstractContextManager[None]:
+    """A session's energy is what was added since it was measured last, instead of measured anew: repeats count twice."""
+    straight = Meter._measured
+
+    async def measured(meter: Meter, row: Any, samples: Any, before: Any) -> Any:
+        done = await straight(meter, row, samples, before)
+        new = [one.register_wh for one in meter._samples.get(row.id, ()) if one.register_wh is not None]
+        if row.energy_wh is not None and new and done.measured.energy_wh is not None:
+            added_wh = max(0, new[-1] - new[0])
+            done.measured = replace(done.measured, energy_wh=row.energy_wh + added_wh)
+        return done
+
+    return bent(Meter, "_measured", measured)
+
+
 PLANTS: dict[str, Plant] = {
     "accepted means success": accepted_means_success,
     "resend on silence": resend_on_silence,
     "old close event removes the new link": old_close_removes_new_link,
     "pong counts as alive": pong_counts_as_talk,
     "reply before commit": reply_before_commit,
+    "adds up instead of measuring anew": adds_up_energy,
 }

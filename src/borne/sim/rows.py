@@ -1,4 +1,4 @@
-"""Which rows of the catalogue of restart faults a world met: a simulation that never meets a fault proves nothing about it.
+"""Which rows of the catalogue of faults a world met: a simulation that never meets a fault proves nothing about it.
 
 Read from what really happened (the chargers' logs, the steps that were done), one predicate a row.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from borne.sim.checks import Case, Report
 from borne.sim.journal import Kind
+from borne.sim.session_rows import SESSION_ROWS
 
 if TYPE_CHECKING:
     from borne.sim.world import World
@@ -186,9 +187,16 @@ ROWS: dict[str, tuple[str, Meets]] = {
 }
 
 
+MEANINGS: dict[str, str] = {row: meaning for row, (meaning, _) in [*ROWS.items(), *SESSION_ROWS.items()]}
+
+
 def met(world: World, report: Report) -> Counter[str]:
-    """How many restarts of this world met each row."""
-    found = Counter(dict.fromkeys(ROWS, 0))
+    """How many restarts and sessions of this world met each row."""
+    found = Counter(dict.fromkeys(MEANINGS, 0))
+    for charger in world.chargers:
+        for session in charger.bot.sessions.past:
+            for row, (_, does) in SESSION_ROWS.items():
+                found[row] += does(world, charger, session)
     for case in report.cases:
         for row, (_, meets) in ROWS.items():
             found[row] += meets(world, case)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from borne.sim.behaviour import Behaviour, Habits
 from borne.sim.behaviours import BEHAVIOURS
+from borne.sim.oddities import BY_THE_BOOK, Oddities
 
 Do = Literal[
     "click",  # a restart is asked for [person, when: now|free|seconds from now, kind, evse, key, retry]
@@ -64,6 +65,7 @@ class ChargerPlan:
     latency_s: float = 0.02
     connectors: int = 1
     habits: Habits | None = None
+    oddities: Oddities = BY_THE_BOOK
     model: str = "other"
     has_secret: bool = True
     ping_s: int | None = None
@@ -96,6 +98,8 @@ def from_seed(seed: int) -> Scenario:
     """The scenario of a seed; always the same one."""
     rng = random.Random(f"scenario {seed}")
     chargers = tuple(_charger(rng) for _ in range(rng.choice((2, 2, 3, 3, 4, 5, 6))))
+    odd_rng = random.Random(f"oddities {seed}")
+    chargers = tuple(replace(plan, oddities=_oddities(odd_rng, plan)) for plan in chargers)
     steps: list[Step] = []
     for number, plan in enumerate(chargers):
         steps += _clicks(rng, number, plan)
@@ -154,6 +158,26 @@ def _charger(rng: random.Random) -> ChargerPlan:
         model=rng.choice(("other", "other", "pulsar-plus", "commander-2")),
         has_secret=rng.random() < 0.85,
     )
+
+
+def _oddities(rng: random.Random, plan: ChargerPlan) -> Oddities:
+    """One oddity at most: what two make together is nothing that anybody promised."""
+    known: list[Oddities] = [
+        *(Oddities(start_again=how) for how in ("same", "fresh")),
+        *(Oddities(stop_again=how) for how in ("same", "other")),
+        *(Oddities(register_resets=how) for how in ("session", "midway")),
+        Oddities(start_lost=True),
+        Oddities(stop_late_s=rng.uniform(2, 60)),
+        Oddities(stop_below_start=True),
+        Oddities(forgets_stop=True),
+        Oddities(meter_after_stop=True),
+    ]
+    if plan.protocol == "1.6":
+        known += (Oddities(stop_id=how) for how in ("none", "zero", "unknown"))
+        known += (Oddities(relative_between=True), Oddities(relative_between=True))
+    else:
+        known += (Oddities(ended_first=True), Oddities(ended_first=True), Oddities(seq_gap=True))
+    return rng.choice(known) if rng.random() < 0.5 else BY_THE_BOOK
 
 
 def _clicks(rng: random.Random, number: int, plan: ChargerPlan) -> list[Step]:

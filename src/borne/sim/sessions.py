@@ -9,11 +9,13 @@ from typing import Any, Literal, Protocol
 from borne.sim.behaviour import Habits
 from borne.sim.dialling import ConnectionLost
 from borne.sim.journal import Kind, Scalar
+from borne.sim.oddities import OTHER_STOP_WH, UNKNOWN_TRANSACTION, Oddities
 from borne.sim.talk import Session, Talk
 
 SECONDS_PER_HOUR = 3600
 DELIVERY_TRIES = 5
 RETRY_S = 1.0
+STOP_IDS = {"": None, "none": -1, "zero": 0, "unknown": UNKNOWN_TRANSACTION}
 OUT_OF_SERVICE = ("Faulted", "Unavailable")
 FINISHING_S = 1.0
 
@@ -24,6 +26,7 @@ class SessionHost(Protocol):
     rng: random.Random
     idle_status: str
     statuses: dict[int, str]
+    oddities: Oddities
 
     def note(self, kind: Kind, **details: Scalar) -> None: ...
     def spawn_until_reboot(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
@@ -55,6 +58,7 @@ class Sessions:
         self._untold: list[tuple[Session, str]] = []
         self._ended = asyncio.Event()
         self.cables: set[int] = set()
+        self.past: list[Session] = []  # all that ever began, in order
 
     # what others see
 
@@ -119,7 +123,10 @@ class Sessions:
     async def _charge(self, connector: int, tag: str, habits: Habits, remote_start: int | None) -> None:
         """One whole session, from the cable to its removal."""
         register_wh = self._registers_wh.get(connector, self._first_register_wh)
+        if self._host.oddities.register_resets == "session":
+            register_wh = 0
         session = Session(connector, tag, None, register_wh, habits.power_w, register_wh, remote_start=remote_start)
+        self.past.append(session)
         running = self._running[connector] = _Running(session, asyncio.current_task())
         self.cables.add(connector)
         try:
@@ -133,6 +140,7 @@ class Sessions:
         await self._host.set_status(connector, self._host.idle_status)
 
     def _close(self, running: _Running) -> None:
+        running.session.is_over = True
         if self._running.get(running.session.connector) is running:
             del self._running[running.session.connector]
             self._tell_waiters()
@@ -151,10 +159,12 @@ class Sessions:
                 authorised = authorised or await talk.authorize(session.tag)
                 if not authorised:
                     return False
-                allowed = await talk.start(session)
+                allowed = await self._tell_start(talk, session)
                 if allowed is None:
                     continue
                 self._log_start(running)
+                if self._host.oddities.start_again and session.start_told:
+                    await talk.ask_again(talk.session_actions[0], same_id=self._host.oddities.start_again == "same")
                 if not allowed:
                     await self._tell_stop(session, "DeAuthorized")
             except ConnectionLost:
@@ -162,6 +172,16 @@ class Sessions:
                 continue
             return allowed
         return False
+
+    async def _tell_start(self, talk: Talk, session: Session) -> bool | None:
+        odd = self._host.oddities
+        if odd.start_lost or odd.ended_first:
+            session.transaction = talk.invent()
+            session.seq_no = 1
+            return True
+        allowed = await talk.start(session)
+        session.start_told = allowed is not None
+        return allowed
 
     def _log_start(self, running: _Running) -> None:
         running.started = True
@@ -188,35 +208,68 @@ class Sessions:
             self._registers_wh[session.connector] = session.energy_wh
             if running.wanted_end.done():
                 return running.wanted_end.result()
-            await self._tell_meter(session)
+            was_heard = await self._tell_meter(session)
+            if was_heard and left_s < habits.lasts_s / 2:
+                self._reset_register(session)
         return "Local"
 
-    async def _tell_meter(self, session: Session) -> None:
-        """Meter values are sent where the link allows it, else forgotten."""
-        talk = self._host.talk_if_ready()
-        if talk is None:
-            return
+    def _reset_register(self, session: Session) -> None:
+        """Its meter begins anew; what it had counted was told."""
+        if self._host.oddities.register_resets == "midway" and session.reset_at_wh is None:
+            session.reset_at_wh = session.energy_wh
+
+    def _register_wh(self, session: Session, at: Literal["between", "stop"]) -> int:
+        """What the charger says that its register shows."""
+        odd = self._host.oddities
+        if at == "stop" and odd.stop_below_start:
+            return session.meter_start_wh - OTHER_STOP_WH
+        if at == "between" and odd.relative_between:
+            return session.energy_wh - session.meter_start_wh
+        return session.energy_wh - (session.reset_at_wh or 0)
+
+    async def _tell_meter(self, session: Session) -> bool:
+        """Meter values are sent where the link allows it, else forgotten. False: nobody confirmed them."""
+        odd, talk = self._host.oddities, self._host.talk_if_ready()
+        if talk is None or (odd.ended_first and not session.stop_told):
+            return False
+        register_wh = session.energy_wh
+        session.told_wh = self._register_wh(session, "between")
+        session.seq_no += odd.seq_gap
         self._host.note(
             Kind.METER_SENT, connector=session.connector, transaction=session.transaction, energy_wh=session.energy_wh
         )
         try:
-            await talk.meter(session)
+            told = await talk.meter(session)
         except ConnectionLost:
-            return
+            return False
+        if told:
+            session.heard_wh = register_wh
+        return told
 
     async def _finish(self, session: Session, reason: str) -> None:
+        odd = self._host.oddities
         await self._host.set_status(session.connector, "Finishing")
+        if odd.stop_late_s:
+            await self._host.set_status(session.connector, self._host.idle_status)
+            await asyncio.sleep(odd.stop_late_s)
+        if odd.forgets_stop:
+            self._host.note(Kind.TRANSACTION_ORPHANED, connector=session.connector, transaction=session.transaction)
+            return
         await self._tell_stop(session, reason)
         await asyncio.sleep(FINISHING_S)
 
     async def _tell_stop(self, session: Session, reason: str) -> None:
         """The end must be told: it is said again on the next link, a few times."""
         session.ended_at = session.ended_at or self._host.timestamp()
+        session.is_over = True
+        session.stop_id = STOP_IDS[self._host.oddities.stop_id]
         told = False
         for _ in range(DELIVERY_TRIES):
             talk = await self._host.ready_talk()
             try:
-                told = await talk.stop(session, reason)
+                told = session.stop_told or await self._stop_once(talk, session, reason)
+                if told:
+                    await self._tell_more(talk, session, reason)
             except ConnectionLost:
                 await asyncio.sleep(RETRY_S)
                 continue
@@ -230,6 +283,30 @@ class Sessions:
             reason=reason,
             told=told,
         )
+
+    async def _stop_once(self, talk: Talk, session: Session, reason: str) -> bool:
+        odd = self._host.oddities
+        if odd.ended_first and not session.stop_told:
+            session.seq_no = 2
+        session.told_wh = self._register_wh(session, "stop")
+        session.stop_told = await talk.stop(session, reason)
+        if session.stop_told:
+            session.stop_wh = session.told_wh
+        return session.stop_told
+
+    async def _tell_more(self, talk: Talk, session: Session, reason: str) -> None:
+        """What an odd charger says after the end was confirmed."""
+        odd = self._host.oddities
+        if odd.ended_first and not session.start_told:
+            session.seq_no, session.told_wh = 0, session.meter_start_wh
+            session.start_told = await talk.start(session) is not None
+        if odd.stop_again == "same":
+            await talk.ask_again(talk.session_actions[1], same_id=self._host.rng.random() < 0.5)
+        elif odd.stop_again == "other":
+            session.told_wh = session.energy_wh + OTHER_STOP_WH
+            await talk.stop(session, reason)
+        if odd.meter_after_stop:
+            await self._tell_meter(session)
 
     # reboots
 
@@ -261,6 +338,7 @@ class Sessions:
         self._running.clear()
         self._tell_waiters()
         for running in taken:
+            running.session.is_over = True
             if running.task is not None:
                 running.task.cancel()
         return [running for running in taken if running.started]

@@ -6,6 +6,7 @@ its link is gone. A charger needs all three otherwise: it must answer while it w
 
 import asyncio
 import logging
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -59,6 +60,15 @@ class Session:
     remote_start: int | None = None
     started_at: str = ""
     ended_at: str = ""
+    stop_id: int | None = None  # what the stop names in its place (1.6)
+    told_wh: int | None = None  # the register as it is told, where that is not energy_wh
+    # what the charger knows of its course
+    start_told: bool = False  # and confirmed
+    stop_told: bool = False
+    stop_wh: int | None = None  # the register of the first stop that was confirmed
+    heard_wh: int | None = None  # true register of the last meter value that was confirmed
+    reset_at_wh: int | None = None  # where its register fell back to nought
+    is_over: bool = False
 
 
 class Resets(Protocol):
@@ -87,6 +97,8 @@ class Host(Protocol):
     @property
     def device(self) -> Device: ...
     @property
+    def rng(self) -> random.Random: ...
+    @property
     def resets(self) -> Resets: ...
     @property
     def requests(self) -> Requests: ...
@@ -107,6 +119,7 @@ class Talk(ChargePoint, ABC):
         self.connection = connection
         self.gone = False
         self._unanswered = 0
+        self._asked: dict[str, tuple[object, str]] = {}  # by action, the last one
         self._serving: set[asyncio.Task[None]] = set()
 
     # the link
@@ -151,12 +164,13 @@ class Talk(ChargePoint, ABC):
                 if message.unique_id == unique_id:
                     return message
 
-    async def ask(self, payload: object) -> Any:
+    async def ask(self, payload: object, message_id: str | None = None) -> Any:
         """Make one call. Returns the answer's payload, None without a good one. Raises ConnectionLost.
 
         A charger whose calls go unanswered twice in a row takes its link for dead and drops it.
         """
-        action, message_id = type(payload).__name__, self.host.next_message_id()
+        action, message_id = type(payload).__name__, message_id or self.host.next_message_id()
+        self._asked[action] = payload, message_id
         try:
             answer = await self.call(payload, suppress=False, unique_id=message_id)
         except TimeoutError:
@@ -177,7 +191,22 @@ class Talk(ChargePoint, ABC):
         self.host.note(Kind.ACKNOWLEDGED, action=action, message_id=message_id)
         return answer
 
+    @abstractmethod
+    def invent(self) -> int | str:
+        """A transaction that the central system knows nothing of."""
+
+    async def ask_again(self, action: str, *, same_id: bool) -> None:
+        """Make the last call of this kind once more, although it was answered."""
+        if action in self._asked:
+            payload, message_id = self._asked[action]
+            await self.ask(payload, message_id if same_id else None)
+
     # what a charger says, each in its version's words
+
+    @property
+    @abstractmethod
+    def session_actions(self) -> tuple[str, str]:
+        """The calls that tell a session's start and its end."""
 
     @abstractmethod
     async def boot(self, reason: str) -> tuple[str, float] | None:

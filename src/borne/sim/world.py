@@ -23,7 +23,7 @@ from typing import Any
 from borne.engine.outcome import Due
 from borne.engine.restarts import RestartSettings
 from borne.gateway.settings import GatewaySettings
-from borne.sim import happenings
+from borne.sim import happenings, meters
 from borne.sim.charger_bot import ChargerBot
 from borne.sim.crashing_server import CrashingServer, Knock
 from borne.sim.dialling import Connection, DialRefused
@@ -35,6 +35,7 @@ from borne.sim.talk import Device
 from borne.sim.virtual_loop import Killed, VirtualLoop
 
 LOOK_EVERY_S = 5.0
+SUMS_EVERY_S = 11.0
 CALM_S = 100.0  # after the last verdict: every half-open link must have been found out by then
 LONGEST_S = 2 * 3600.0
 URL = "ws://borne.test/ocpp"
@@ -79,8 +80,10 @@ class World:
     async def live(self) -> None:
         """Run the scenario until every restart has its verdict, then a calm while more."""
         await self.begin()
+        looking = self.loop.create_task(self._look_at_sums())
         await self.go_through(self.scenario.steps)
         await self.settle()
+        looking.cancel()
 
     async def begin(self) -> None:
         """Make the installation, start the server, and the chargers at their times."""
@@ -91,6 +94,13 @@ class World:
         for charger in self.chargers:
             self._make_bot(charger)
             self.loop.call_later(charger.plan.starts_at_s, charger.bot.start)
+
+    async def _look_at_sums(self) -> None:
+        """Statistics are the sums of the sessions at any time, not only at the end."""
+        while True:
+            await asyncio.sleep(SUMS_EVERY_S)
+            if self.is_up and not self.faults:
+                self.faults += [f"at {self.now_s:.0f} s: {wrong}" for wrong in meters.sums_hold(self)]
 
     async def settle(self) -> None:
         """Wait for all verdicts, then until the network has been calm for a while."""
@@ -159,6 +169,7 @@ class World:
             behaviour=plan.behaviour,
             device=Device(connectors=plan.connectors),
             habits=plan.habits,
+            oddities=plan.oddities,
             tell=lambda entry: self.say(charger.identity, entry),
         )
 

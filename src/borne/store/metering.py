@@ -35,8 +35,8 @@ _columns = (
     sessions.c.connector, sessions.c.transaction, sessions.c.person_id, sessions.c.started_ms,
     sessions.c.device_started_ms, sessions.c.meter_start_wh, sessions.c.ended_ms, sessions.c.device_ended_ms,
     sessions.c.meter_stop_wh, sessions.c.start_missing, sessions.c.end_reason, sessions.c.zone, sessions.c.currency,
-    sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id, locations.c.time_zone,
-    locations.c.currency.label("location_currency"), chargers.c.model,
+    sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id,
+    locations.c.time_zone, locations.c.currency.label("location_currency"), chargers.c.model,
 )  # fmt: skip
 _sessions = (
     select(*_columns)
