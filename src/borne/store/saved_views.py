@@ -12,7 +12,6 @@ MOST = 30  # of a person and page
 V = saved_views.c
 _own = (V.organisation_id == bindparam("organisation_id"), V.person_id == bindparam("of_person_id"))
 _of_page = select(V.id, V.name, V.query).where(*_own, V.page == bindparam("page")).order_by(func.lower(V.name), V.id)
-_one = select(V.id, V.name, V.query, V.page).where(*_own, V.id == bindparam("view_id"))
 _drop = saved_views.delete().where(*_own, V.id == bindparam("view_id"))
 
 
@@ -27,11 +26,6 @@ def _values(scope: Scope, **more: object) -> dict[str, object]:
 async def of_page(db: Reader, scope: Scope, page: str) -> list[Row]:
     """id, name, query of the views of this person, by name."""
     return await db.all(_of_page, _values(scope, page=page))
-
-
-async def one(db: Reader, scope: Scope, view_id: int) -> Row | None:
-    """id, name, query, page of a view of this person."""
-    return await db.first(_one, _values(scope, view_id=view_id))
 
 
 async def save(tx: Transaction, scope: Scope, page: str, name: str, query: str, now_ms: int) -> None:
