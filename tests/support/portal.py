@@ -19,7 +19,9 @@ from borne.bus.memory import MemoryBus
 from borne.engine.audit import Audit
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.passwords import Passwords
+from borne.engine.reports import Reports
 from borne.gateway.attempts import Attempts
+from borne.portal import report_words
 from borne.portal.app import create_app
 from borne.portal.notice_words import composer
 from borne.portal.services import Health, PortalSettings, Services
@@ -135,10 +137,11 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
     db = create_database(f"sqlite:///{folder / 'portal.sqlite3'}", durable=False)
     await prepare(folder)
     await db.open()
-    clock, mail, passwords = TestClock(), SentMail(), Passwords(QUICK)
+    bus, clock, mail, passwords = MemoryBus(), TestClock(), SentMail(), Passwords(QUICK)
+    report_of = report_words.composer("http://portal.test", clock.now_ms)
     fields: dict[str, Any] = {
         "db": db,
-        "bus": MemoryBus(),
+        "bus": bus,
         "clock": clock,
         "settings": SETTINGS,
         "passwords": passwords,
@@ -151,6 +154,7 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "audit": Audit(b"a key of the tests", clock),
         "box": Box(b"a key of 32 bytes for the tests."),
         "notice_mail": NoticeMail(db, clock, mail, b"a key of the tests", composer("http://portal.test", clock.now_ms)),  # type: ignore[arg-type]
+        "reports": Reports(db, bus, clock, mail, report_of),  # type: ignore[arg-type]
         "charger_key": b"",
         "health": lambda: HEALTH,
         "storage_failing": lambda: False,

@@ -17,6 +17,7 @@ from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.passwords import Passwords
+from borne.engine.reports import Reports
 from borne.engine.restarts import Restarts
 from borne.store.box import Box
 from borne.store.db import Database
@@ -101,6 +102,7 @@ class Services:
     audit: Audit
     box: Box
     notice_mail: NoticeMail
+    reports: Reports
     charger_key: bytes  # of the hashes of chargers' passwords; it lies outside the database
     health: Callable[[], Health]
     storage_failing: Callable[[], bool]  # True: what people do cannot be kept at the moment
