@@ -26,8 +26,8 @@ from tests.support.portal import Portal, log_in, running_portal
 pytestmark = pytest.mark.anyio
 SPOKEN = (
     "organisation, location, serial, charger, user name, role, subscription, e-mail, RFID, session id, start, end, "
-    "charging time, energy, MID energy, cost/kWh, currency, session cost, session type, fixed fee, variable fee type, variable fee price, "
-    "amount excl. VAT, VAT %, VAT, total"
+    "charging time, energy, MID energy, cost/kWh, currency, session cost, session type, fixed fee, variable fee type, "
+    "variable fee price, amount excl. VAT, VAT %, VAT, total"
 )
 COLUMNS = (
     "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key", "tag", "person_id",
