@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,49 @@ async def test_a_mistake_tells_no_detail(tmp_path: Path) -> None:
         assert "Borne made a mistake" in answer.text
         assert "secret detail" not in answer.text
         assert answer.headers["content-security-policy"]
+
+
+async def test_who_goes_away_within_a_body_fills_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody can hang up: a page of trace each time would bury what went wrong."""
+    sent: list[Any] = []
+    parts = [{"type": "http.request", "body": b"email=", "more_body": True}, {"type": "http.disconnect"}]
+    headers = [(b"host", b"portal.test"), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {
+        "type": "http", "method": "POST", "path": "/login", "raw_path": b"/login", "query_string": b"", "headers": headers,
+        "client": ("192.0.2.7", 1), "server": ("portal.test", 80), "scheme": "http", "http_version": "1.1", "root_path": "",
+    }  # fmt: skip
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with running_portal(tmp_path) as portal:
+        await with_camille(portal)
+        with caplog.at_level("WARNING"):
+            await portal.app(scope, receive, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("Zo\u202eé", "Zoé"),
+        ("\u2066Ali\u2069\u200b", "Ali"),
+        ("سارا \u200cها", "سارا \u200cها"),
+        ("👩\u200d🔧 Léa", "👩\u200d🔧 Léa"),
+    ],
+)
+async def test_a_name_is_what_one_sees_of_it(tmp_path: Path, typed: str, kept: str) -> None:
+    async with running_portal(tmp_path) as portal, portal.client() as browser:
+        await with_camille(portal)
+        await log_in(browser, CAMILLE)
+        assert (await post(browser, "/account/name", name=typed)).status_code == 303
+        assert kept in (await browser.get("/account")).text
+        for nothing in ("\u200b", "\u200d\u2060 \u202e", "\x00\x1b"):
+            assert (await post(browser, "/account/name", name=nothing)).status_code == 422
 
 
 async def test_a_failing_storage_is_said_and_is_not_called_a_mistake(tmp_path: Path) -> None:

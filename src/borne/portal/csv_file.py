@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from litestar.datastructures import UploadFile
 
+from borne.portal.forms import seen
 from borne.store.charger_list import fold
 
 
@@ -32,7 +33,7 @@ async def uploaded(file: object, most_bytes: int) -> str | None:
 
 def lines_of(text: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that say something, with their numbers (of the last one, where a cell goes over several). Raises csv.Error."""
-    clean = text.replace("\0", "").lstrip("\ufeff")
+    clean = seen(text)
     head = clean.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(clean, newline=""), delimiter=delimiter)

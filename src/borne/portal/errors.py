@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from litestar import Response
 from litestar.enums import MediaType
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 
 from borne.engine.passwords import TooBusyError
 from borne.engine.plans import NoRoomError
@@ -108,6 +108,11 @@ def on_impossible_value(request: AnyRequest, error: BadValue) -> Response[str]:
 
 
 def on_any(request: AnyRequest, error: Exception) -> Response[str]:
+    if (
+        isinstance(error, InternalServerException) and "disconnected" in error.detail
+    ):  # within its body: nobody hears this
+        log.info("%s %s: the browser went away", request.method, route_of(request))
+        return _answer(request, 400)
     log.error("a page failed: %s %s", request.method, route_of(request), exc_info=error)
     return _answer(request, 503 if PageView(request).services.storage_failing() else 500)
 
@@ -163,7 +168,9 @@ def on_own_login_needed(request: AnyRequest, _error: OwnLoginNeededError) -> Res
     """What is the person's own asks for the person's own login."""
     page = PageView(request)
     if page.is_part:
-        return _answer(request, 403, page._("Your account is your own: log in with your password or a passkey to see it."))
+        return _answer(
+            request, 403, page._("Your account is your own: log in with your password or a passkey to see it.")
+        )
     return page.show("own_login.html", 403)
 
 

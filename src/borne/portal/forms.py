@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from litestar.enums import RequestEncodingType
@@ -12,6 +13,11 @@ from borne.engine.passwords import LONGEST
 Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 EMAIL_BOUND = 254
+# Nobody sees them, and they make a name look like another, or turn the rest of a line (and of a mail) around. What joins the
+# letters of some scripts, and emoji, stays (U+200C, U+200D).
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 
 
 def _value(form: dict[str, Any], name: str) -> str:
@@ -23,9 +29,15 @@ def _value(form: dict[str, Any], name: str) -> str:
     return value.replace("\0", "").encode("utf-8", "ignore").decode()  # no NUL, no lone surrogate reaches the database
 
 
+def seen(text: str) -> str:
+    """The text without characters that nobody sees; "" where nothing else is in it."""
+    kept = _UNSEEN.sub("", text)
+    return kept if kept.strip(" \t\r\n\u200c\u200d") else ""
+
+
 def text_of(form: dict[str, Any], name: str, bound: int = 200) -> str:
     """A field as one line of text without space at its ends, cut at its bound; "" when it is missing."""
-    return " ".join(_value(form, name).split())[:bound]
+    return " ".join(seen(_value(form, name)).split())[:bound]
 
 
 def number_of(text: str, digits: int = 18) -> int | None:

@@ -17,7 +17,7 @@ from borne.core.tags import MAX_TAG
 from borne.engine.invitations import DAY_BOUND, Problem
 from borne.engine.plans import NoRoomError
 from borne.portal import language as languages
-from borne.portal.forms import EMAIL_BOUND, is_email, number_of, text_of, values_of
+from borne.portal.forms import EMAIL_BOUND, is_email, number_of, seen, text_of, values_of
 from borne.portal.frame import Page
 from borne.portal.language import N_
 from borne.portal.roles import ROLE_WORDS
@@ -154,7 +154,7 @@ class Invitee(msgspec.Struct, frozen=True):
 def lines_of(form: dict[str, Any], name: str, bound: int) -> str:
     """A field of several lines, clean, cut at its bound."""
     text = (values_of(form, name) or [""])[0]
-    return text.replace("\0", "").encode("utf-8", "ignore").decode().replace("\r\n", "\n")[:bound]
+    return seen(text.encode("utf-8", "ignore").decode()).replace("\r\n", "\n")[:bound]
 
 
 def invitee(page: Page, line: str) -> Invitee:
