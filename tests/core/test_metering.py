@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borne.core.metering import HOUR_MS, SLOT_MS, Measured, Metering, Sample, measure
+from borne.core.metering import HOUR_MS, SLOT_MS, Measured, Metering, Sample, curve, measure
 
 T0 = 1_790_000_200_000  # 100 s into a slot
 KW = 1_000
@@ -153,3 +153,22 @@ def test_a_register_that_only_grows_gives_its_difference(grown: list[int], start
     found = measure(session(start_wh, total, len(grown) + 1, max_w=50 * KW), samples)
     assert (found.energy_wh, found.suspects) == (total - start_wh, ())
     assert_sound(found)
+
+
+# ---- over time -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_curve_ends_with_the_energy_that_was_measured() -> None:
+    samples = [sample(15, 2_000, power_w=7_000), sample(30, 5_000, power_w=0)]
+    one = session(1_000, 5_000, 60)
+    found, drawn = measure(one, samples), curve(one, samples)
+    assert drawn.energies[0] == (found.start_ms, 0)
+    assert drawn.energies[-1] == (found.end_ms, found.energy_wh)
+    assert drawn.powers == ((found.start_ms, 4_000), (at(15), 7_000), (at(30), 0)), "the mean until the first value"
+
+
+def test_a_curve_without_powers_shows_their_means_and_none_where_the_energy_is_in_doubt() -> None:
+    fallen = session(5_000, 4_000, 60)
+    assert curve(fallen, [sample(5, power_w=7)]).energies == ()
+    means = curve(session(0, 1_000, 60), [])
+    assert {power_w for _, power_w in means.powers} == {1_000 * HOUR_MS // (means.end_ms - means.start_ms)}

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from litestar.exceptions import ClientException, TooManyRequestsException
+from sqlalchemy import select
 
 from borne.bus.memory import MemoryBus
 from borne.bus.port import Hint
 from borne.core.scope import Scope
 from borne.portal import live
 from borne.portal.live import Live, LiveStream
+from borne.store.schema import sessions
 from tests.support.portal import log_in
 from tests.support.restart_site import Site, running_site
 
@@ -267,6 +269,19 @@ async def test_topics_out_of_reach_are_left_out(site: Site) -> None:
     assert await live.allowed(db, mine, asked) == {f"charger:{lyon}", f"restart:{restart_lyon}", "chargers"}
     stranger = scope(organisation_id=site.organisation_id + 1)
     assert await live.allowed(db, stranger, asked) == {"chargers"}
+
+
+async def test_sessions_out_of_reach_are_left_out(site: Site) -> None:
+    for place in (site.lyon_id, site.nantes_id):
+        await site.start_session(await site.online_charger(f"C{place}", location_id=place))
+    lyon, nantes = [row.id for row in await site.portal.db.all(select(sessions.c.id).order_by(sessions.c.id))]
+    asked = live.parsed(f"session:{lyon},session:{nantes},session:999")
+    db, here = site.portal.db, site.organisation_id
+    assert await live.allowed(db, site.scope, asked) == {f"session:{lyon}", f"session:{nantes}"}
+    mine = scope(organisation_id=here, role="admin", location_ids=(site.lyon_id,))
+    assert await live.allowed(db, mine, asked) == {f"session:{lyon}"}
+    for nobody in (scope(organisation_id=here, role="user"), scope(organisation_id=here + 1)):
+        assert await live.allowed(db, nobody, asked) == set()
 
 
 async def test_strangers_get_no_stream(site: Site) -> None:
