@@ -172,3 +172,27 @@ def test_a_curve_without_powers_shows_their_means_and_none_where_the_energy_is_i
     assert curve(fallen, [sample(5, power_w=7)]).energies == ()
     means = curve(session(0, 1_000, 60), [])
     assert {power_w for _, power_w in means.powers} == {1_000 * HOUR_MS // (means.end_ms - means.start_ms)}
+
+
+def test_our_clock_set_back_in_the_middle_leaves_the_order_of_the_charger() -> None:
+    """200 s: less than a charger may be ahead of us, so that its own times are believed."""
+    early = [Sample(at(minute), at(minute), 1_000 + minute * 100) for minute in (5, 10)]
+    late = [Sample(at(minute) - 200_000, at(minute), 1_000 + minute * 100) for minute in (11, 12, 13)]
+    found = measure(session(), [*late, *early])
+    assert (found.energy_wh, found.suspects) == (1_300, ())
+    assert_sound(found)
+
+
+def test_a_value_after_the_stop_adds_nothing_and_one_before_it_finds_its_place() -> None:
+    ended = session(1_000, 5_000, 60)
+    after = Sample(at(61), at(60), 5_500)
+    queued = Sample(at(61), at(30), 3_000)
+    assert measure(ended, [after]).energy_wh == 4_000
+    assert measure(session(None, None, 60), [sample(0, 1_000), sample(60, 5_000), after]).energy_wh == 4_000
+    assert len([slot for slot in measure(ended, [queued]).slots if slot.energy_wh]) == 5
+
+
+def test_a_session_known_from_its_end_begins_with_what_is_known_first() -> None:
+    orphan = Metering(started_ms=at(60), ended_ms=at(60), device_ended_ms=at(59), no_start=True)
+    found = measure(orphan, [Sample(at(60), at(20), 1_000), Sample(at(60), at(59), 4_000)])
+    assert (found.start_ms, found.end_ms, found.energy_wh, found.suspects) == (at(20), at(59), 3_000, ("no_start",))

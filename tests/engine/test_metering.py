@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
-from borne.core.facts import Metered, SessionEnded, SessionStarted
+from borne.core.facts import Booted, Metered, SessionEnded, SessionStarted
 from borne.core.readings import Reading
 from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.metering import Meter
@@ -18,11 +18,13 @@ from borne.store import energy_prices
 from borne.store.db import Row
 from borne.store.schema import (
     charger_days,
+    corrections,
     location_days,
     location_hours,
     location_slots,
     locations,
     person_days,
+    session_curves,
     session_slots,
     sessions,
 )
@@ -308,3 +310,29 @@ async def test_a_late_value_opens_nothing_and_adds_nothing(small: Small) -> None
     row = await the_session(small)
     assert row.energy_wh == 3_000
     assert row.over_ms == row.ended_ms == house.clock.at_ms - 60_000
+
+
+@on_both
+async def test_energy_that_comes_after_its_session_was_closed_is_booked_when_it_comes(small: Small) -> None:
+    house, meter = small.house, meter_of(small)
+    transaction = await start(small)
+    house.clock.pass_s(3_600)
+    await said(small, transaction, 4_000)
+    await house.engine.apply(house.fact(Booted, small.charger_id, epoch=small.epoch, vendor="V", model="M"))
+    await meter.once(all_of_them=True)
+    slots = await house.db.all(select(session_slots).order_by(session_slots.c.slot_ms))
+    async with house.db.transaction() as tx:
+        await tx.run(session_curves.delete())
+    house.clock.pass_s(500 * 86_400)
+    await stop(small, transaction, 5_500)
+    for again in (meter, meter_of(small)):
+        await again.once(all_of_them=True)
+        await again.read_again(0, house.clock.at_ms + 1)
+    row = await the_session(small)
+    assert (row.energy_wh, row.dirty) == (4_500, 0)
+    now = await house.db.all(select(session_slots).order_by(session_slots.c.slot_ms))
+    assert now[:-1] == slots, "what was closed is as it was"
+    assert (now[-1].energy_wh, now[-1].slot_ms) == (1_500, house.clock.at_ms // 900_000 * 900_000)
+    noted = await house.db.all(select(corrections.c.session_id, corrections.c.energy_wh, corrections.c.at_ms))
+    assert [tuple(one) for one in noted] == [(row.id, 1_500, house.clock.at_ms)]
+    await assert_sums(small)

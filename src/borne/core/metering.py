@@ -200,9 +200,11 @@ def _placed(
             sample.power_w,
         )
         if key not in known or sample.received_ms < known[key][1].received_ms:
-            known[key] = (sample.received_ms if at_ms is None else at_ms, sample)
-    known = {key: placed for key, placed in known.items() if not _is_after_end(session, *placed)}
-    placed = sorted(known.values(), key=_order)
+            # In the order of the charger's own clock, which may be a little ahead of ours, and ours may be set back.
+            known[key] = (sample.received_ms if at_ms is None else sample.device_ms or 0, sample)
+    ordered = sorted((one for one in known.values() if not _is_after_end(session, *one)), key=_order)
+    times = accumulate((min(at_ms, sample.received_ms) for at_ms, sample in ordered), max)
+    placed = [(at_ms, sample) for at_ms, (_, sample) in zip(times, ordered, strict=True)]
     if session.no_start:  # it began before it was known, with what is known of it first at the latest
         ended_ms = plausible_ms(session.device_ended_ms, session.ended_ms or session.started_ms)
         start_ms = min(
@@ -219,8 +221,9 @@ def _is_after_end(session: Metering, at_ms: int, sample: Sample) -> bool:
     is_stopped = not session.no_stop or session.device_ended_ms is not None
     if session.ended_ms is None or sample.received_ms <= session.ended_ms or not is_stopped:
         return False
-    said_ms = plausible_ms(session.device_ended_ms, session.ended_ms)
-    return at_ms > session.ended_ms if said_ms is None else at_ms >= said_ms
+    if session.device_ended_ms is None or plausible_ms(session.device_ended_ms, session.ended_ms) is None:
+        return at_ms > session.ended_ms
+    return at_ms >= session.device_ended_ms
 
 
 def _order(placed: tuple[int, Sample]) -> tuple[int, ...]:

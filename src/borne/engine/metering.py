@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec.structs import replace
 
 from borne.bus.port import Bus, Hint
 from borne.core import metering as rules
-from borne.core.metering import Measured, Metering, Sample
+from borne.core.metering import SLOT_MS, Measured, Metering, Sample
+from borne.core.savings import against_charging_at_once
 from borne.core.session import NO_STOP_RECEIVED
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day_start_ms
 from borne.engine.clock import NowMs
 from borne.store import metering as store
-from borne.store import settings
+from borne.store import settings, vehicles
 from borne.store.db import Database, Row, StoreError, Transaction
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ READ_MOST = 20_000
 SAMPLES_MOST = 3_000  # of a session; one of ten days with a value every five minutes
 SAFE_MS = 60_000  # a reading may be committed so long after it was received
 MARK = "measured_until_ms"
+LATE = "came after the session was closed"
 MARK_EVERY_MS = 30_000
 ENERGY, INTERVAL, POWER = "energy_import_wh", "energy_import_interval_wh", "power_import_w"
 QUANTITIES = frozenset((ENERGY, INTERVAL, POWER))
@@ -178,32 +181,49 @@ class Meter:
         """Measure these sessions anew and save them in one transaction; False when somebody else changed one meanwhile."""
         ids = [row.id for row in rows]
         curves, slots = await store.curves(self._db, ids), await store.slots(self._db, ids)
+        over = [row for row in rows if row.ended_ms is not None and row.vehicle_id is None]
+        used = await vehicles.of_sessions(self._db, over)
         done: list[_Done] = []
+        # What was measured has a curve, until that is thrown away: from then on the session is closed.
+        late = [await self._late(row, slots.get(row.id, ())) for row in rows if row.measured and row.id not in curves]
+        closed = {one.session.id for one in late}
         for row in rows:
+            if row.id in closed:
+                continue
             samples = _merged(curves.get(row.id, []), self._samples.get(row.id, []))
             done.append(await self._measured(row, samples, slots.get(row.id, ())))
+            done[-1].vehicle_id = used.get(row.id, row.vehicle_id)
             await asyncio.sleep(0)
         try:
             async with self._db.transaction() as tx:
                 if await store.save_sessions(tx, [one.row() for one in done]) != len(done):
                     raise _Raced
+                if await store.save_late(tx, [one.row() for one in late]) != len(late):
+                    raise _Raced
                 await self._save(tx, done)
+                await self._save_late(tx, [one for one in late if one.energy_wh])
         except _Raced:
             return False
         now_s = asyncio.get_running_loop().time()
-        for one in done:
-            self._samples.pop(one.session.id, None)
-            self._measured_at_s[one.session.id] = now_s
-            self._bus.publish(
-                Hint(
-                    "session",
-                    one.session.id,
-                    one.session.organisation_id,
-                    one.session.location_id,
-                    one.session.charger_id,
-                )
-            )
+        for row in [one.session for one in (*done, *late)]:
+            self._samples.pop(row.id, None)
+            self._measured_at_s[row.id] = now_s
+            self._bus.publish(Hint("session", row.id, row.organisation_id, row.location_id, row.charger_id))
         return True
+
+    async def _late(self, row: Row, slots: Sequence[PricedSlot]) -> _Late:
+        """What came late for a session that is closed: by how much it took more than was counted. Less is never believed."""
+        now_ms, samples = self._clock.now_ms(), self._samples.get(row.id, [])
+        found = rules.measure(metering_of(row), samples).energy_wh
+        energy_wh = 0 if found is None or row.energy_wh is None else max(0, found - row.energy_wh)
+        slot_ms = now_ms // SLOT_MS * SLOT_MS
+        before = next((one for one in slots if one.slot_ms == slot_ms), PricedSlot(slot_ms, 0, 0, 0, 0, None))
+        zone = zone_of(row.zone)
+        price = before.price_micros
+        if energy_wh and price is None:
+            price = (await self._prices.of_slots(row.location_id, [slot_ms], zone)).get(slot_ms)
+        after = replace(before, energy_wh=before.energy_wh + energy_wh, price_micros=price)
+        return _Late(row, now_ms, energy_wh, before, after, zone)
 
     async def _measured(self, row: Row, samples: list[Sample], before: tuple[PricedSlot, ...]) -> _Done:
         zone = zone_of(row.zone or row.time_zone)
@@ -231,11 +251,30 @@ class Meter:
             changes.take(before, after, location_id=row.location_id, charger_id=row.charger_id, zone=one.zone)
         zones = {one.session.location_id: one.zone for one in done}
         for organisation_id, changes in sorted(by_organisation.items()):
-            await store.add_changes(tx, organisation_id, changes)
-            for location_id, day in sorted(changes.location_days):
-                from_ms = day_start_ms(day, zones[location_id])
-                until_ms = day_start_ms(day + 1, zones[location_id])
-                await store.save_peak(tx, organisation_id, location_id, day, from_ms, until_ms)
+            await self._add(tx, organisation_id, changes, zones)
+
+    async def _save_late(self, tx: Transaction, late: Sequence[_Late]) -> None:
+        """Book energy in the slot in which it came: a quarter of an hour that was closed is never written again."""
+        for one in late:
+            row, slot_ms = one.session, one.after.slot_ms
+            await store.save_slots(tx, row.id, row.organisation_id, [one.before], [one.after])
+            changes = Changes()
+            # The slot on both sides: a session is counted where it began, not here.
+            before, after = (Counted(row.measured_person_id, (slot,), False) for slot in (one.before, one.after))
+            changes.take(before, after, location_id=row.location_id, charger_id=row.charger_id, zone=one.zone)
+            await self._add(tx, row.organisation_id, changes, {row.location_id: one.zone})
+            await store.add_correction(
+                tx, row.organisation_id, row.id, at_ms=one.at_ms, slot_ms=slot_ms, energy_wh=one.energy_wh, why=LATE
+            )
+
+    async def _add(
+        self, tx: Transaction, organisation_id: int, changes: Changes, zones: Mapping[int, ZoneInfo]
+    ) -> None:
+        await store.add_changes(tx, organisation_id, changes)
+        for location_id, day in sorted(changes.location_days):
+            from_ms = day_start_ms(day, zones[location_id])
+            until_ms = day_start_ms(day + 1, zones[location_id])
+            await store.save_peak(tx, organisation_id, location_id, day, from_ms, until_ms)
 
 
 class _Raced(Exception):
@@ -260,6 +299,7 @@ class _Done:
         self.before = before
         self.after = after
         self.zone = zone
+        self.vehicle_id: int | None = session.vehicle_id
 
     def counted(self) -> tuple[Counted, Counted]:
         row = self.session
@@ -276,7 +316,34 @@ class _Done:
             found.start_ms, found.end_ms, found.energy_wh, found.charging_ms, found.peak_w, power_w,
             msgspec.json.encode(found.suspects).decode(),
             sum(slot.cost_nanos for slot in self.after) if is_priced and found.energy_wh is not None else None,
+            self.vehicle_id, self._at_once_nanos(),
         )  # fmt: skip
+
+    def _at_once_nanos(self) -> int | None:
+        """What a session that is over would have cost at the highest power it reached, from its beginning on."""
+        found = self.measured
+        if self.session.ended_ms is None or found.energy_wh is None:
+            return None
+        at_once = against_charging_at_once(found.start_ms, found.end_ms, self.after, found.peak_w)
+        return None if at_once is None else at_once.cost_nanos
+
+
+class _Late(msgspec.Struct, frozen=True):
+    """A session that is closed, and by how much it took more; the slot of now, before and after that."""
+
+    session: Row
+    at_ms: int
+    energy_wh: int
+    before: PricedSlot
+    after: PricedSlot
+    zone: ZoneInfo
+
+    def row(self) -> tuple[object, ...]:
+        row, more_nanos = self.session, self.after.cost_nanos - self.before.cost_nanos
+        is_priced = row.cost_nanos is not None and (self.after.price_micros is not None or not self.energy_wh)
+        energy_wh = None if row.energy_wh is None else row.energy_wh + self.energy_wh
+        cost_nanos = row.cost_nanos + more_nanos if is_priced else None
+        return (row.id, row.organisation_id, row.dirty, row.measured, 0, row.measured + 1, energy_wh, cost_nanos)
 
 
 class _Known:

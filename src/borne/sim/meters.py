@@ -124,7 +124,7 @@ def _energy_true(world: World, charger: Charger, session: Session, row: Any) -> 
     energy_wh, suspects, odd = row[2], set(json.loads(row[6])), charger.plan.oddities
     true_wh = session.energy_wh - session.meter_start_wh
     heard_wh = (session.meter_start_wh if session.heard_wh is None else session.heard_wh) - session.meter_start_wh
-    if world.clock_steps and "clock" in suspects:
+    if "estimated" in suspects or (world.clock_steps and "clock" in suspects):
         return
     if energy_wh is None:
         explained = odd.stop_below_start and suspects & DOUBTFUL

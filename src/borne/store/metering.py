@@ -13,6 +13,7 @@ from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     charger_days,
     chargers,
+    corrections,
     location_days,
     location_hours,
     location_slots,
@@ -36,7 +37,9 @@ _columns = (
     sessions.c.device_started_ms, sessions.c.meter_start_wh, sessions.c.ended_ms, sessions.c.device_ended_ms,
     sessions.c.meter_stop_wh, sessions.c.start_missing, sessions.c.end_reason, sessions.c.zone, sessions.c.currency,
     sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id,
+    sessions.c.tag, sessions.c.vehicle_id,
     locations.c.time_zone, locations.c.currency.label("location_currency"), chargers.c.model,
+    sessions.c.cost_nanos,
 )  # fmt: skip
 _sessions = (
     select(*_columns)
@@ -122,8 +125,9 @@ _from_cursor = across(
 SESSION_KEYS = ("id", "organisation_id", "dirty", "measured")
 SESSION_COLUMNS = (
     "dirty", "measured", "measured_person_id", "zone", "currency", "begun_ms", "over_ms", "energy_wh", "charging_ms", "peak_w",
-    "power_w", "suspects", "cost_nanos",
+    "power_w", "suspects", "cost_nanos", "vehicle_id", "at_once_nanos",
 )  # fmt: skip
+LATE_COLUMNS = ("dirty", "measured", "energy_wh", "cost_nanos")
 SLOT_KEYS = ("session_id", "slot_ms")
 SLOT_COLUMNS = ("organisation_id", "energy_wh", "charging_ms", "plugged_ms", "peak_w", "price_micros")
 
@@ -166,6 +170,26 @@ async def received_between(db: Reader, from_ms: int, until_ms: int, most: int) -
 async def save_sessions(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
     """Write what was measured: SESSION_KEYS as they were read, then SESSION_COLUMNS. Fewer than given: some changed meanwhile."""
     return await tx.update_many(sessions, SESSION_KEYS, SESSION_COLUMNS, rows)
+
+
+async def save_late(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
+    """The same of sessions that are closed: SESSION_KEYS, then LATE_COLUMNS."""
+    return await tx.update_many(sessions, SESSION_KEYS, LATE_COLUMNS, rows)
+
+
+async def add_correction(
+    tx: Transaction, organisation_id: int, session_id: int, *, at_ms: int, slot_ms: int, energy_wh: int, why: str
+) -> None:
+    """Note energy that was booked where it came, because its session is closed."""
+    values = {
+        "organisation_id": organisation_id,
+        "session_id": session_id,
+        "at_ms": at_ms,
+        "slot_ms": slot_ms,
+        "energy_wh": energy_wh,
+        "why": why,
+    }
+    await tx.insert(corrections, values)
 
 
 async def save_curve(tx: Transaction, session_id: int, organisation_id: int, samples: list[Sample]) -> None:
