@@ -16,7 +16,7 @@ from borne.core.actor import Actor
 from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.charger_changes import Change, ChargerChanges
 from borne.engine.devices import Devices
-from borne.store import access_groups, consents, energy_prices, identity_providers, invitations, reports, tags
+from borne.store import access_groups, consents, energy_prices, identity_providers, invitations, reports, tags, vehicles
 from borne.store.db import Transaction
 from borne.store.invitations import NewInvitation
 from borne.store.schema import (
@@ -152,7 +152,9 @@ class Estate:
             await access_groups.add_chargers(tx, here, group_id, [charger_id])
             await access_groups.add_people(tx, here, group_id, [person_id])
             await tags.put(tx, here, str(number), name="Zebra badge", person_id=person_id)
-        return {"person_id": person_id, "access_group_id": group_id, "tag_id": number}
+            car = vehicles.Details(person_id=person_id, name="Zebra car")
+            vehicle_id = await vehicles.add(tx, here, car, self.site.now_ms)
+        return {"vehicle_id": vehicle_id, "person_id": person_id, "access_group_id": group_id, "tag_id": number}
 
     async def change(self, charger_id: int) -> int:
         """A change of many that Camille asked for; its job has not run."""

@@ -30,6 +30,7 @@ REACH = frozenset((SUPER, ADMIN, OPERATOR, ASSIGNED))  # the charger in Lyon
 REACH_AS_STAFF = REACH - {ASSIGNED}
 REACH_AS_ADMIN = frozenset((SUPER, ADMIN))
 STAFF = ADMINS | {OPERATOR, OPERATOR_ELSEWHERE}
+DRIVERS = frozenset((ASSIGNED, UNASSIGNED))
 OWNERS = frozenset((SUPER, STRANGER))
 MISSING = 999_999
 FIRST_ID = 700_000  # so large that no other number on a page is an id
@@ -149,6 +150,13 @@ POLICY: dict[str, Rule] = {
         REACH_AS_ADMIN, 303, form={"kind": "fixed", "price": "0.2", "when": "day", "day": "2027-03-01"}
     ),
     "POST /locations/{location_id}/prices/{price_id}/withdraw": Rule(REACH_AS_ADMIN, 303),
+    "GET /vehicles": Rule(MEMBERS),
+    "GET /vehicles/add": Rule(ADMINS | DRIVERS),
+    "POST /vehicles": Rule(ADMINS | DRIVERS, 303, form={"name": "Zebra car"}),
+    "GET /vehicles/{vehicle_id}": Rule(REACH_AS_STAFF),
+    "POST /vehicles/{vehicle_id}": Rule(REACH_AS_ADMIN, 303, form={"name": "Zebra car"}),
+    "POST /vehicles/{vehicle_id}/archive": Rule(REACH_AS_ADMIN, 303),
+    "POST /sessions/{session_id}/vehicle": Rule(REACH_AS_ADMIN, 303, form={"vehicle": "none"}),
     "GET /price-lists": Rule(ADMINS),
     "POST /price-lists": Rule(OWNERS, 303, form={"name": "List {charger_id}", "currency": "EUR"}),
     "GET /price-lists/{price_list_id}": Rule(frozenset((SUPER, ADMIN, ADMIN_ELSEWHERE))),

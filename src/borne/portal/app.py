@@ -74,6 +74,7 @@ from borne.portal import (
     user_access,
     user_import,
     users,
+    vehicles,
 )
 from borne.portal.access import Access, guard
 from borne.portal.assets import Assets
@@ -86,7 +87,7 @@ from borne.portal.services import Services
 MODULES: tuple[Any, ...] = (
     login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
     attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
-    prices, price_lists, reports,
+    prices, price_lists, vehicles, reports,
     locations, organisation, charger_import, charger_changes,
     audit, charger_device, archived_chargers, personal_data,
     new_organisation, installation, looking_in, help_super_admins, consents,

@@ -105,7 +105,7 @@ _groups_here = (
         chargers.c.location_id.in_(_location_ids),
     )
 )
-_people_here = union(
+people_here = union(
     select(membership_locations.c.person_id).where(
         membership_locations.c.organisation_id == _organisation_id,
         membership_locations.c.location_id.in_(_location_ids),
@@ -168,7 +168,7 @@ def _of_both(shape: _Shape, columns: Any) -> list[Condition]:
 def _members(shape: _Shape) -> Select[Any]:
     conditions = _of_both(shape, M)
     if shape.here:
-        conditions.append(M.person_id.in_(_people_here))
+        conditions.append(M.person_id.in_(people_here))
     match shape.state:
         case "active":
             conditions.append(M.expires_ms.is_(None) | (M.expires_ms > _now_ms))
@@ -339,7 +339,7 @@ async def sees(db: Reader, scope: Scope, person_id: int, now_ms: int) -> bool:
 
 
 _sees = select(M.person_id).where(M.organisation_id == _organisation_id, M.person_id == bindparam("person_id"))
-_sees_here = _sees.where(M.person_id.in_(_people_here))
+_sees_here = _sees.where(M.person_id.in_(people_here))
 
 
 async def _member_entries(db: Reader, scope: Scope, ids: Sequence[int]) -> dict[int, Entry]:
