@@ -60,6 +60,7 @@ POLICY: dict[str, Rule] = {
     "GET /favicon.ico": Rule(ANYONE),
     "GET /healthz": Rule(ANYONE),
     "GET /{path}": Rule(frozenset(), 404),
+    "POST /{path}": Rule(frozenset(), 404),
     "GET /login": Rule(frozenset((ANONYMOUS,)), says=dict.fromkeys(PERSONS, 303)),
     "POST /login": Rule(ANYONE, 422),
     "POST /logout": Rule(PERSONS, 303),
@@ -323,6 +324,6 @@ OF_A_THING = [name for name in POLICY if "_id}" in name]
 # Open to strangers too, and there is nothing there.
 NOT_FOUND_BY_ANYONE = {
     "GET /login/with/{slug}", "GET /login/with/{slug}/go", "GET /login/with/{slug}/back",
-    "GET /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}",
+    "GET /{path}", "POST /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}",
     "GET /unsubscribe/{token}", "POST /unsubscribe/{token}", "GET /invitations/{token}", "POST /invitations/{token}",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from litestar import Litestar, MediaType, Response, get
+from litestar import Litestar, MediaType, Response, get, post
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -149,9 +149,15 @@ async def nothing(path: FromPath[str]) -> None:
     raise NotFoundException
 
 
+@post("/{path:path}", may="anyone")
+async def nothing_to_do(path: FromPath[str]) -> None:
+    """A form of any other address: as one that is denied."""
+    raise NotFoundException
+
+
 def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
     """Make the portal. `more`: modules with ROUTES beside its own."""
-    handlers: list[Any] = [home, static, favicon, healthz, nothing]
+    handlers: list[Any] = [home, static, favicon, healthz, nothing, nothing_to_do]
     for module in (*MODULES, *more):
         handlers.extend(module.ROUTES)
     access = Access(services)
