@@ -184,7 +184,7 @@ class _Words:
             title=title,
             widths=(38, 14, 18, 18, 18, *(18,) * len(costs)),
             texts=1,
-            head=(what, _("Sessions"), _("Energy"), _("Charging"), _("Idle"), *costs),
+            head=(what, _("Sessions"), _("Energy"), _("Charging"), _("Not charging"), *costs),
             rows=tuple((one_line(str(line.key or gone)), *self.cells(line.sums)) for line in lines),
             note=note,
         )
@@ -247,7 +247,7 @@ class _Words:
         _, report = self._, self.report
         head = (
             _("Begin"), _("Ended at"), _("Time zone"), _("Location"), _("Charger"), _("User"), _("Badge"),
-            _("Energy (kWh)"), _("Charging (h)"), _("Idle (h)"), _("Cost"), _("Currency"), _("Energy without a price (kWh)"),
+            _("Energy (kWh)"), _("Charging (h)"), _("Not charging (h)"), _("Cost"), _("Currency"), _("Energy without a price (kWh)"),
             _("Remark"),
         )  # fmt: skip
         return Sheet(
