@@ -237,6 +237,20 @@ async def test_who_is_removed_loses_this_organisation_at_once_and_no_other(place
     assert await place.portal.db.value(select(tags.c.tag)) == "04ab", "the history still knows whose it was"
 
 
+async def test_who_belongs_nowhere_is_told_so(tmp_path: Path) -> None:
+    async with running_portal(tmp_path) as portal, portal.client() as browser:
+        organisation_id, _ = await portal.add_organisation()
+        await portal.add_person("camille@a.test", (organisation_id, "super-admin"))
+        await portal.add_person("noor@c.test")
+        await log_in(browser, "noor@c.test")
+        assert "You belong to no organisation" in (await browser.get("/", follow_redirects=True)).text
+    async with running_portal(tmp_path) as portal, portal.client() as browser:
+        organisation_id, _ = await portal.add_organisation()
+        await portal.add_person("camille@a.test", (organisation_id, "super-admin"))
+        await log_in(browser, "camille@a.test")
+        assert "You belong to no organisation" not in (await browser.get("/account")).text
+
+
 async def test_members_of_other_organisations_are_not_there(place: Place) -> None:
     other_id, _ = await place.portal.add_organisation("Other")
     eve = await place.portal.add_person("eve@b.test", (other_id, "super-admin"))
