@@ -11,7 +11,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -90,6 +90,15 @@ class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     megabytes: int = 256
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many days what is behind the sums is kept; 0: for ever. Sessions, days and months stay."""
+
+    readings_days: Annotated[int, msgspec.Meta(ge=0)] = 90
+    messages_days: Annotated[int, msgspec.Meta(ge=0)] = 400
+    curves_days: Annotated[int, msgspec.Meta(ge=0)] = 400
+    slots_days: Annotated[int, msgspec.Meta(ge=0)] = 1096
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set. `data_folder` holds the SQLite file, the keys and the frames."""
 
@@ -103,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restarts: RestartRules = RestartRules()
     mail: Mail = Mail()
     frames: Frames = Frames()
+    retention: Retention = Retention()
     metrics: Metrics = Metrics()
 
     @property

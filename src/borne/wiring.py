@@ -49,6 +49,7 @@ from borne.engine.price_lists import PriceLists
 from borne.engine.prices import Prices
 from borne.engine.reports import Reports
 from borne.engine.restarts import Restarts, RestartSettings
+from borne.engine.retention import Kept, Retention
 from borne.engine.sessions import Sessions
 from borne.engine.sweep import Sweep
 from borne.engine.timers import Timers
@@ -138,7 +139,13 @@ class Server:
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
         self.engine.metered = self.meter.take
-        self.sweep = Sweep(self.db, self.clock, [lambda: self.sessions.end_silent(self.engine)])
+        kept = self.settings.retention
+        retention = Retention(
+            self.db,
+            self.clock,
+            Kept(kept.readings_days, kept.messages_days, kept.curves_days, kept.slots_days),
+        )
+        self.sweep = Sweep(self.db, self.clock, [lambda: self.sessions.end_silent(self.engine), retention.once])
         self.notifications = Notifications(self.db, self.bus, self.clock)
         notice_key = key_from(Path(self.settings.data_folder), "notices")
         compose = composer(self.settings.portal_url, self.clock.now_ms)

@@ -128,7 +128,7 @@ def _energy_true(world: World, charger: Charger, session: Session, row: Any) -> 
         return
     if energy_wh is None:
         explained = odd.stop_below_start and suspects & DOUBTFUL
-        if session.start_told and not explained and (heard_wh or session.stop_told):
+        if session.start_told and not explained and (heard_wh or _whole(session, odd.stop_id)):
             yield f"its energy is not known ({suspects}), but it took {true_wh} Wh"
     elif energy_wh > true_wh:
         yield f"{energy_wh} Wh, but it took {true_wh} Wh ({suspects})"
