@@ -122,10 +122,10 @@ class Estate:
         return number
 
     async def view(self) -> int:
-        """A view of the list of sessions that Camille keeps."""
+        """A view of some page that Camille keeps."""
         site, number = self.site, FIRST_ID + 80_000 + next(self._names)
         columns = ("id", "person_id", "organisation_id", "page", "name", "query", "created_ms")
-        row = (number, site.camille_id, site.organisation_id, "sessions", f"Zebra view {number}", "kind=running", 1)
+        row = (number, site.camille_id, site.organisation_id, "zebras", f"Zebra view {number}", "kind=running", 1)
         async with site.portal.db.transaction() as tx:
             await tx.insert_many(saved_views, columns, [row])
         return number
