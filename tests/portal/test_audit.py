@@ -135,7 +135,11 @@ async def test_who_was_invited_as_what_is_said_in_words(site: Site) -> None:
 
 
 async def test_details_of_any_shape_are_text(site: Site) -> None:
-    shapes = {"role": [["admin", {"user": 3}], None], "roles": {"gone": {"a": [1.5, True, {}]}}, "before": {"role": {}}}
+    shapes: dict[str, Any] = {
+        "role": [["admin", {"user": 3}], None],
+        "roles": {"gone": {"a": [1.5, True, {}]}},
+        "before": {"role": {}},
+    }
     await record(site, "Odd", **shapes, after={"role": [{"admin": 1}]}, n={"<b>": "<i>"})
     async with browser(site) as camille:
         page = await camille.get("/audit")
