@@ -90,7 +90,7 @@ class Told:
 
 
 async def measure(site: Site) -> None:
-    meter: Meter = site.engine.metered.__self__  # type: ignore[attr-defined]
+    meter: Meter = site.engine.metered.__self__  # type: ignore[union-attr]
     await meter.once(all_of_them=True)
 
 

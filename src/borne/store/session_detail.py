@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 
 from borne.core.metering import Sample
 from borne.core.scope import Scope
@@ -24,15 +24,15 @@ from borne.store.tenancy import across
 
 MESSAGES_MOST = 500
 S, M, O = sessions.c, session_messages.c, session_slots.c  # noqa: E741 - as elsewhere
-_organisation_id = bindparam("organisation_id")
-_session_id = bindparam("session_id")
+_organisation_id: ColumnElement[int] = bindparam("organisation_id")
+_session_id: ColumnElement[int] = bindparam("session_id")
 
 _one = (
     select(
         S.id, S.charger_id, S.organisation_id, S.location_id, S.evse, S.connector, S.transaction, S.tag, S.person_id,
         S.started_ms, S.device_started_ms, S.meter_start_wh, S.ended_ms, S.device_ended_ms, S.meter_stop_wh, S.end_reason,
         S.conflicts, S.start_missing, S.measured, S.begun_ms, S.over_ms, S.energy_wh, S.charging_ms, S.peak_w, S.power_w,
-        S.suspects, S.cost_nanos, S.currency,
+        S.suspects, S.cost_nanos, S.currency, S.vehicle_id, S.at_once_nanos,
         func.coalesce(chargers.c.name, archived_chargers.c.name).label("charger_name"),
         func.coalesce(chargers.c.serial, archived_chargers.c.serial).label("serial"),
         chargers.c.id.is_not(None).label("is_here"),

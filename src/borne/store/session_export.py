@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Select, and_, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
@@ -16,7 +16,7 @@ from borne.store.session_list import Filter, Shape, asked_of, conditions
 
 PAGE_ROWS = 1_000
 S = sessions.c
-_organisation_id = bindparam("organisation_id")
+_organisation_id: ColumnElement[int] = bindparam("organisation_id")
 _columns = (
     S.id, S.charger_id, S.evse, S.connector, S.transaction, S.tag, S.started_ms, S.begun_ms, S.over_ms, S.ended_ms,
     S.end_reason, S.charging_ms, S.energy_wh, S.peak_w, S.cost_nanos, S.currency, S.suspects,
