@@ -37,6 +37,7 @@ KIND = "report"
 TRIES = 1_000_000  # a report is not given up: with an hour between tries, for ever
 MOST_SESSIONS = 20_000  # a file of as many stays well below what a mail may carry
 MOST_PLACES = statistics.RANKED
+AT_ONCE = 2  # files that are written at the same time
 HOUR_OF_DAY = 6  # when reports are sent, local time
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -277,6 +278,7 @@ class Reports:
         self._clock = clock
         self._mail = mail
         self._compose = compose
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def begin(self) -> None:
         """At a start: make sure that every report has its job, also in a database that was restored."""
@@ -337,7 +339,8 @@ class Reports:
     async def written(self, document: Document, kind: Format) -> bytes:
         """The document as a file, small enough for a mail: with half the sessions, until it is."""
         while True:
-            content = await asyncio.to_thread(write, document, kind)
+            async with self._room:
+                content = await asyncio.to_thread(write, document, kind)
             if len(content) <= ATTACHMENT_BOUND_BYTES or not document.sheet.rows:
                 return content
             document = document.with_sessions(len(document.sheet.rows) // 2)
