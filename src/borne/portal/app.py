@@ -61,6 +61,7 @@ from borne.portal import (
     restart,
     restarts,
     roles,
+    savings,
     second_factor,
     session,
     session_files,
@@ -87,7 +88,7 @@ from borne.portal.services import Services
 MODULES: tuple[Any, ...] = (
     login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
     attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
-    prices, price_lists, vehicles, reports,
+    prices, price_lists, vehicles, savings, reports,
     locations, organisation, charger_import, charger_changes,
     audit, charger_device, archived_chargers, personal_data,
     new_organisation, installation, looking_in, help_super_admins, consents,
@@ -194,7 +195,7 @@ def _with_a_page_for_nothing(app: Litestar) -> ASGIApp:
     handle, routed = app.asgi_handler, app.asgi_router.handle_routing
 
     async def everywhere(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP:
+        if scope["type"] == ScopeType.HTTP and scope["method"] in {"GET", "HEAD"}:
             try:
                 routed(path=normalize_path(scope["path"]), method=scope["method"])
             except NotFoundException:
