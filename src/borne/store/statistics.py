@@ -27,6 +27,7 @@ from borne.store.schema import (
     people,
     person_days,
 )
+from borne.store.tenancy import beside
 
 Group = Literal["all", "day", "location", "charger", "person"]
 RANKED = 50
@@ -117,12 +118,11 @@ def _statement(shape: _Shape) -> Select[Any]:
     statement = select(*numbers).where(*_conditions(shape, table))
     if shape.group == "all":
         return statement
-    key = table.c[
-        {"day": "day", "location": "location_id", "charger": "charger_id", "person": "person_id"}[shape.group]
-    ]
-    statement = select(key.label("key"), *numbers).where(*_conditions(shape, table)).group_by(key)
     if shape.group == "day":
-        return statement.order_by(key)
+        day = _day(shape, table)
+        return select(day.label("key"), *numbers).where(*_conditions(shape, table)).group_by(day).order_by(day)
+    key = table.c[{"location": "location_id", "charger": "charger_id", "person": "person_id"}[shape.group]]
+    statement = select(key.label("key"), *numbers).where(*_conditions(shape, table)).group_by(key)
     return _named(statement, shape.group)
 
 
@@ -134,12 +134,19 @@ def _table(shape: _Shape) -> Table:
     return location_days
 
 
+def _day(shape: _Shape, table: Table) -> ColumnElement[int]:
+    """The day. Of some chargers all rows are looked up by them, instead of the days of all chargers being walked."""
+    is_of_some = table is charger_days and (shape.charger or shape.access_group)
+    return beside(table.c.day) if is_of_some else table.c.day
+
+
 def _conditions(shape: _Shape, table: Table) -> list[ColumnElement[bool]]:
     c = table.c
+    day = _day(shape, table)
     found = [
         c.organisation_id == bindparam("organisation_id"),
-        c.day >= bindparam("from_day"),
-        c.day < bindparam("until_day"),
+        day >= bindparam("from_day"),
+        day < bindparam("until_day"),
     ]
     if shape.location:
         found.append(c.location_id == bindparam("location_id"))
