@@ -34,7 +34,7 @@ def big(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[Figure
         config = str(running.config)
         admin(config, "create-user", "--email", ADMIN_EMAIL, "--password", PASSWORD, "--role", "admin")
         fill(running, "organisation", plan.share)
-        asked = plan.requests // 2
+        asked = plan.requests // 3
         yield from pages(running, Browser.of(running), PAGES, asked, "big_p99")
         limited = Browser.of(replace(running, login=(ADMIN_EMAIL, PASSWORD)))
         those = [page for page in PAGES if not page.startswith(NOT_OF_ADMINS)]

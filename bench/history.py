@@ -31,7 +31,7 @@ def history(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[Fi
         for person, suffix in ((running, ""), (limited, "_admin")):
             browser = Browser.of(person)
             for paths, name in ((DASHBOARD, "dashboard"), (YEAR, "year")):
-                for figure in pages(running, browser, paths, plan.requests // 3, f"{name}{suffix}_p99"):
+                for figure in pages(running, browser, paths, plan.requests // 4, f"{name}{suffix}_p99"):
                     yield replace(figure, note=f"{figure.note}; {how_much}")
         yield from messages_beside(running, generator, plan.seconds)
         yield from exported(running)

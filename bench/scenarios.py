@@ -29,8 +29,8 @@ class Figure:
 class Plan:
     """How much to measure: seconds a load lasts, links of each size, requests of each page."""
 
-    seconds: float = 10.0
-    rounds: int = 3
+    seconds: float = 6.0
+    rounds: int = 1
     small: int = 1_000
     large: int = 5_000
     idle: int = 10_000
@@ -39,7 +39,7 @@ class Plan:
     chargers: int = 100_000
     requests: int = 60
     share: float = 1.0  # of the sizes of bench.fill
-    history: int = 1_000  # chargers with a year of sessions
+    history: int = 500  # chargers with a year of sessions
 
 
 QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15, share=0.2, history=100)
