@@ -50,7 +50,7 @@ def decimal(amount: int, digits: int) -> str:
 def _local(at_ms: int | None, zone: ZoneInfo) -> str:
     if at_ms is None:
         return ""
-    return datetime.fromtimestamp(at_ms // 1_000, zone).replace(tzinfo=None).isoformat(" ")
+    return datetime.fromtimestamp(at_ms // 1_000, zone).isoformat(" ")[:19]
 
 
 def _hours(duration_ms: int) -> str:
