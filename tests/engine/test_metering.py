@@ -336,3 +336,17 @@ async def test_energy_that_comes_after_its_session_was_closed_is_booked_when_it_
     noted = await house.db.all(select(corrections.c.session_id, corrections.c.energy_wh, corrections.c.at_ms))
     assert [tuple(one) for one in noted] == [(row.id, 1_500, house.clock.at_ms)]
     await assert_sums(small)
+
+
+async def test_readings_of_the_evse_alone_belong_to_its_open_session(small: Small) -> None:
+    """MeterValues of 2.x names no connector."""
+    house, meter = small.house, meter_of(small)
+    await start(small)
+    house.clock.pass_s(1_800)
+    fact = house.fact(
+        Metered, small.charger_id, epoch=small.epoch, evse=1, connector=0, transaction=None,
+        readings=(Reading("energy_import_wh", 2_500, house.clock.at_ms),),
+    )  # fmt: skip
+    await house.engine.apply(fact)
+    await meter.once(all_of_them=True)
+    assert (await the_session(small)).energy_wh == 1_500

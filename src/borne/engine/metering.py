@@ -205,7 +205,7 @@ class Meter:
         except _Raced:
             return False
         now_s = asyncio.get_running_loop().time()
-        for row in [one.session for one in (*done, *late)]:
+        for row in [*(one.session for one in done), *(one.session for one in late)]:
             self._samples.pop(row.id, None)
             self._measured_at_s[row.id] = now_s
             self._bus.publish(Hint("session", row.id, row.organisation_id, row.location_id, row.charger_id))
@@ -354,7 +354,8 @@ class _Known:
         self._by_connector: dict[tuple[int, int, int], list[Row]] = {}
         for row in rows:  # oldest first: the newest of a name is meant
             self._by_transaction[row.charger_id, row.transaction] = row
-            self._by_connector.setdefault((row.charger_id, row.evse, row.connector), []).append(row)
+            for connector in {row.connector, 0}:  # in 2.x meter values name the EVSE alone
+                self._by_connector.setdefault((row.charger_id, row.evse, connector), []).append(row)
 
     def of(self, charger_id: int, evse: int, connector: int, transaction: str | None, received_ms: int) -> int | None:
         """The session of a reading: by its transaction, else the one that was open on its connector when it came."""

@@ -108,15 +108,18 @@ def reply_before_commit() -> contextlib.AbstractContextManager[None]:
 
 
 def adds_up_energy() -> contextlib.AbstractContextManager[None]:
-    """A session's energy is what was added since it was measured last, instead of measured anew: repeats count twice."""
+    """What comes is added to what a session has, instead of measuring it anew: what is said twice counts twice."""
     straight = Meter._measured
 
     async def measured(meter: Meter, row: Any, samples: Any, before: Any) -> Any:
         done = await straight(meter, row, samples, before)
-        new = [one.register_wh for one in meter._samples.get(row.id, ()) if one.register_wh is not None]
-        if row.energy_wh is not None and new and done.measured.energy_wh is not None:
-            added_wh = max(0, new[-1] - new[0])
-            done.measured = replace(done.measured, energy_wh=row.energy_wh + added_wh)
+        if before and done.measured.energy_wh:
+            had = {slot.slot_ms: slot.energy_wh for slot in before}
+            came = await straight(meter, row, meter._samples.get(row.id, []), before)
+            done.after = tuple(
+                replace(slot, energy_wh=slot.energy_wh + had.get(slot.slot_ms, 0)) for slot in came.after
+            )
+            done.measured = replace(done.measured, energy_wh=sum(slot.energy_wh for slot in done.after))
         return done
 
     return bent(Meter, "_measured", measured)
