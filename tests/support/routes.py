@@ -151,6 +151,11 @@ POLICY: dict[str, Rule] = {
         REACH_AS_ADMIN, 303, form={"kind": "fixed", "price": "0.2", "when": "day", "day": "2027-03-01"}
     ),
     "POST /locations/{location_id}/prices/{price_id}/withdraw": Rule(REACH_AS_ADMIN, 303),
+    "GET /savings": Rule(MEMBERS),
+    "GET /savings/assumptions": Rule(MEMBERS),
+    "POST /savings/assumptions": Rule(
+        OWNERS, 303, form={"kind": "pump_price", "value": "1.8", "currency": "EUR", "day": "2026-01-01", "source": "x"}
+    ),
     "GET /vehicles": Rule(MEMBERS),
     "GET /vehicles/add": Rule(ADMINS | DRIVERS),
     "POST /vehicles": Rule(ADMINS | DRIVERS, 303, form={"name": "Zebra car"}),

@@ -65,6 +65,7 @@ ACTIONS: dict[str, str] = {
     "price_list.added": N_("Price list added"),
     "price_list.changed": N_("Price list changed"),
     "price_list.filled": N_("Prices of a list brought"),
+    "assumption.added": N_("Assumption of savings changed"),
     "vehicle.added": N_("Vehicle added"),
     "vehicle.changed": N_("Vehicle changed"),
     "vehicle.archived": N_("Vehicle taken out of use"),
@@ -113,7 +114,7 @@ ACTIONS: dict[str, str] = {
 # The choices of the filter: a word, and with what the actions begin.
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "chargers": (N_("Chargers"), ("charger",)),
-    "vehicles": (N_("Sessions and vehicles"), ("session", "vehicle")),
+    "vehicles": (N_("Sessions and vehicles"), ("session", "vehicle", "assumption")),
     "restarts": (N_("Restarts"), ("restart", "restarts")),
     "people": (N_("People"), ("person", "people", "invitation")),
     "logins": (N_("Logins and tokens"), ("login", "token", "provider")),
@@ -167,6 +168,8 @@ DETAILS: dict[str, str] = {
     "currency": N_("Currency"),
     "supply_a": N_("Main breaker, amperes"),
     "supply_phases": N_("Phases"),
+    "value": N_("Value"),
+    "source": N_("Source"),
     "vehicle": N_("Vehicle"),
     "price": N_("Energy price"),
     "from_ms": N_("From"),

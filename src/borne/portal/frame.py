@@ -67,6 +67,7 @@ MENU = (
     Entry("/restarts", N_("Restarts"), "history", "member"),
     Entry("/sessions", N_("Sessions"), "zap", "see_sessions"),
     Entry("/statistics", N_("Statistics"), "chart-column", "see_statistics", far=True),
+    Entry("/savings", N_("Savings"), "leaf", "see_savings", far=True),
     Entry("/vehicles", N_("Vehicles"), "car", "see_vehicles", far=True),
     Entry("/users", N_("Users"), "users", "see_people"),
     Entry("/locations", N_("Locations"), "map-pin", "see_locations", far=True),

@@ -24,6 +24,7 @@ from borne.portal import line_chart
 from borne.portal.frame import Page, PageView
 from borne.portal.session_words import MESSAGES, SUSPECTS, is_doubtful, reason, suspects_of
 from borne.portal.sessions import Line, lines, zone_of
+from borne.portal.vehicles import of_session
 from borne.store import session_detail
 from borne.store.db import Row
 
@@ -81,7 +82,9 @@ async def session(page: Page, session_id: FromPath[int]) -> Response[str]:
         "conflicts": json.loads(row.conflicts),
         "is_own": scope.role == "user",
     }
-    return page.part("sessions/body.html", **context) if page.is_part else page.show("sessions/session.html", **context)
+    if page.is_part:
+        return page.part("sessions/body.html", **context)
+    return page.show("sessions/session.html", **context, vehicle=await of_session(page, row))
 
 
 ROUTES = [session]
