@@ -186,9 +186,14 @@ async def _show(
     count, first_ms, last_ms = await store.span(db, organisation_id, row.id)
     since_ms = page.services.clock.now_ms() // DAY_MS * DAY_MS
     listed = await store.listed_between(db, organisation_id, row.id, since_ms, since_ms + SHOWN_MS)
+    micros = {one.slot_ms: one.micros for one in listed}
     points = [
-        Point(f"{instant(one.slot_ms):%H:%M}", max(one.micros, 0), per_kwh(page, one.micros, row.currency))
-        for one in listed
+        Point(
+            f"{instant(slot_ms):%H:%M}",
+            max(micros.get(slot_ms, 0), 0),
+            per_kwh(page, micros[slot_ms], row.currency) if slot_ms in micros else "–",
+        )
+        for slot_ms in (range(min(micros), max(micros) + SLOT_MS, SLOT_MS) if micros else ())
     ]
     top = per_kwh(page, max((one.micros for one in listed), default=0), row.currency)
     return page.show(
