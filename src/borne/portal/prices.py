@@ -12,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from borne.core import policy
+from borne.core.metering import SLOT_MS
 from borne.core.policy import Action
 from borne.core.tariff import EnergyPrice
 from borne.engine.audit import About
@@ -119,7 +120,7 @@ async def _today(page: PageView, place: Row) -> tuple[Chart | None, list[Stretch
         if micros != value:
             stretches.append((began, slot_ms, value))
             began, value = slot_ms, micros
-    stretches.append((began, slots[-1] + forms.SLOT_MS, value))
+    stretches.append((began, slots[-1] + SLOT_MS, value))
     told = [
         Stretch(forms.clock_of(since, zone), forms.clock_of(until, zone), "–" if one is None else texts[one])
         for since, until, one in stretches
