@@ -48,9 +48,7 @@ class Locations:
         self._clock = clock
         self._audit = audit
 
-    async def add(
-        self, organisation_id: int, actor: Actor, details: Details, price_micros: int | None = None
-    ) -> int:
+    async def add(self, organisation_id: int, actor: Actor, details: Details, price_micros: int | None = None) -> int:
         """Add a location, with its first energy price, and return its id. Raises NameTakenError, plans.NoRoomError."""
         now_ms = self._clock.now_ms()
         async with self._db.transaction() as tx:

@@ -228,7 +228,9 @@ async def add(page: Page, data: Form) -> Response[str]:
     if found:
         return await _form(page, form, found, status_code=422)
     try:
-        location_id = await engine_of(page).add(page.scope.organisation_id, page.actor, details, forms.first_price(form))
+        location_id = await engine_of(page).add(
+            page.scope.organisation_id, page.actor, details, forms.first_price(form)
+        )
     except NameTakenError:
         return await _form(page, form, {"name": _name_taken(page)}, status_code=422)
     return page.go(f"/locations/{location_id}", toast=page._("%(location)s was added.", location=details.name))
