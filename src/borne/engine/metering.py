@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CALM_S = 15.0  # an open session is measured so often at most
 LOOK_S = 1.0
+SHARE_S = 0.1  # of each look for open sessions: a tenth of the time at most
 SLICE = 8  # sessions a transaction: some milliseconds
 WAITING_MOST = 200_000  # readings in memory; beyond that they are read from the database again
 READ_MOST = 20_000
@@ -142,7 +143,10 @@ class Meter:
             await self.read_again(from_ms, self._clock.now_ms())
         rows, self._waiting = self._waiting, []
         await self._gather(rows)
-        for ids in _sliced(sorted(self._due(all_of_them))):
+        loop, began_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        for ids in _sliced(self._due(all_of_them)):
+            if not all_of_them and loop.time() - began_s > SHARE_S:
+                break  # a crowd of open sessions is measured less often, and messages of chargers do not wait
             await self._measure(await store.by_ids(self._db, ids))
         while changed := await store.dirty(self._db, SLICE):
             if not await self._measure(changed):
@@ -152,11 +156,9 @@ class Meter:
         now_s = asyncio.get_running_loop().time()
         if len(self._measured_at_s) > 4 * len(self._samples) + 1_000:
             self._measured_at_s = {one: at_s for one, at_s in self._measured_at_s.items() if at_s > now_s - CALM_S}
-        return [
-            session_id
-            for session_id in self._samples
-            if all_of_them or self._measured_at_s.get(session_id, -CALM_S) <= now_s - CALM_S
-        ]
+        at_s = self._measured_at_s
+        due = [one for one in self._samples if all_of_them or at_s.get(one, -CALM_S) <= now_s - CALM_S]
+        return sorted(due, key=lambda one: (at_s.get(one, -CALM_S), one))  # who waited longest first
 
     # ---- from readings to samples ------------------------------------------------------------------------------------
 
