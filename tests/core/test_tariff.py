@@ -27,8 +27,8 @@ from borne.core.tariff import (
     rounded,
     slots_between,
 )
-from borne.engine import prices as prices_module
 from borne.engine.prices import Prices
+from borne.store import energy_prices as store
 
 PARIS = ZoneInfo("Europe/Paris")
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
@@ -220,8 +220,8 @@ async def _priced(
         return {slot_ms: micros for slot_ms, micros in listed.items() if slot_ms in wanted}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prices_module.store, "of_location", of_location)
-        patch.setattr(prices_module.store, "listed", of_list)
+        patch.setattr(store, "of_location", of_location)
+        patch.setattr(store, "listed", of_list)
         return await Prices(None, Kept()).of_slots(1, slots, zone)  # type: ignore[arg-type]
 
 

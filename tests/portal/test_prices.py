@@ -109,7 +109,7 @@ async def test_a_tariff_by_the_time_of_use(place: Place) -> None:
     form = {"kind": "time_of_use", "rows": "2", "price": "0.24", "days_0": ["0", "1", "2", "3", "4"], "since_0": "22:00",
             "until_0": "06:00", "price_0": "0.15", "days_1": ["5", "6"], "since_1": "00:00", "until_1": "00:00",
             "price_1": "0.18"}  # fmt: skip
-    assert (await place.add(**form)).status_code == 303
+    assert (await place.add(None, **form)).status_code == 303
     (price,) = await place.prices()
     night, weekend = Band((0, 1, 2, 3, 4), 1_320, 360, 150_000), Band((5, 6), 0, 1_440, 180_000)
     assert price.tariff == TimeOfUse((night, weekend), 240_000)
