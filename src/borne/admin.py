@@ -415,7 +415,14 @@ def _audit(loaded: Settings) -> Audit:
 
 
 async def _record(
-    tx: Transaction, loaded: Settings, action: str, kind: str, id: int | None, name: str, organisation_id: int, **details: object
+    tx: Transaction,
+    loaded: Settings,
+    action: str,
+    kind: str,
+    id: int | None,
+    name: str,
+    organisation_id: int,
+    **details: object,
 ) -> None:
     """An audit row of what this shell did; last in its transaction."""
     from borne.engine.audit import About

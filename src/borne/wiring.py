@@ -197,7 +197,15 @@ class Server:
         await self.plans.begin()
         await self.reports.begin()
         await self.price_lists.begin()
-        for part in (self.timers, self.jobs, self.meter, self.sweep, self.audit_watch, self.notifications, self.notice_mail):
+        for part in (
+            self.timers,
+            self.jobs,
+            self.meter,
+            self.sweep,
+            self.audit_watch,
+            self.notifications,
+            self.notice_mail,
+        ):
             part.start()
             exits.push_async_callback(part.stop)
         if not await people.exist(self.db):

@@ -155,8 +155,12 @@ async def test_another_organisations_charger_does_not_exist(place: Place) -> Non
     what = Description(name="X", location_id=place.location_id)
     place.heard.clear()
     assert not await onboarding.describe(place.engine, **who, what=what, audit=place.audit, by=CAMILLE)
-    assert await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, audit=place.audit, by=CAMILLE) is None
-    assert not await onboarding.set_disabled(place.db, place.bus, **who, disabled=True, now_ms=6, audit=place.audit, by=CAMILLE)
+    assert (
+        await onboarding.new_password(place.db, place.bus, KEY, **who, now_ms=6, audit=place.audit, by=CAMILLE) is None
+    )
+    assert not await onboarding.set_disabled(
+        place.db, place.bus, **who, disabled=True, now_ms=6, audit=place.audit, by=CAMILLE
+    )
     row = await chargers.by_id(place.db, place.organisation_id, added.charger_id)
     assert row is not None
     assert (row.name, row.disabled) == ("Quai 4", 0)

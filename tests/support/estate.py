@@ -302,7 +302,15 @@ async def running_estate(folder: Path) -> AsyncIterator[Estate]:
         await portal.add_person(INSTALLER, operates=True)
         guest_id = await portal.add_person(GUEST, operates=True)
         async with portal.db.transaction() as tx:
-            for table in ("chargers", "restarts", "batches", "consents", "identity_providers", "invitations", *NUMBERED):
+            for table in (
+                "chargers",
+                "restarts",
+                "batches",
+                "consents",
+                "identity_providers",
+                "invitations",
+                *NUMBERED,
+            ):
                 await tx.run(text(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {FIRST_ID})"))
             await let_in(tx, here, guest_id, site)
         clients = {who: portal.client() for who in (*EVERYBODY, GUEST)}

@@ -76,7 +76,9 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     organisation: Organisation | None
     scope: Scope | None
     looked_into: tuple[LookingIn, ...] = ()  # for those who may answer
-    provider_id: int | None = None  # it came through this identity provider of the organisation, and reaches nothing else
+    provider_id: int | None = (
+        None  # it came through this identity provider of the organisation, and reaches nothing else
+    )
 
     @property
     def needs_second_factor(self) -> bool:

@@ -157,8 +157,13 @@ async def add(page: Page) -> Response[str]:
         if told is None:
             looked = await _looked(page, text, places)
             if str(len(looked.good)) != confirmed or not looked.good:
-                return _show(page, looked, text, places, changed=True)
-            told = await engine.take(page.scope.organisation_id, page.actor, key, [one.charger for one in looked.good])
+                # Another press of the same button may have added them since: then this one tells the same.
+                told = await engine.told_again(page.scope.organisation_id, page.actor, key)
+                if told is None:
+                    return _show(page, looked, text, places, changed=True)
+            else:
+                lines = [one.charger for one in looked.good]
+                told = await engine.take(page.scope.organisation_id, page.actor, key, lines)
     except AlreadyDoneError:
         said = page._("These chargers were added already. Passwords are shown once; make new ones on their pages.")
         return page.go("/chargers", toast=said)

@@ -173,9 +173,7 @@ async def _months(page: PageView) -> list[Month]:
     db, now_ms = page.services.db, page.services.clock.now_ms()
     rows = await session_list.since(db, page.scope, now_ms - LONGEST_MONTHS_MS)
     sums = consumption.by_month(
-        (row.started_ms, row.energy_wh, zone_of(row.time_zone))
-        for row in rows
-        if row.ended_ms is not None
+        (row.started_ms, row.energy_wh, zone_of(row.time_zone)) for row in rows if row.ended_ms is not None
     )
     zone = zone_of(await organisation_store.zone_of_scope(db, page.scope, None))
     this = consumption.month_of(now_ms, zone)

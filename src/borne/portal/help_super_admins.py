@@ -46,7 +46,10 @@ async def send_reset(page: Page, organisation_id: FromPath[int], super_admin_id:
 @post("/installation/organisations/{organisation_id:int}/people/{super_admin_id:int}/factors", may="installation")
 async def remove_factors(page: Page, organisation_id: FromPath[int], super_admin_id: FromPath[int]) -> Response[str]:
     """Take away the second factors of a super-admin who lost them, and end their logins."""
-    person, row = await _super_admin(page, organisation_id, super_admin_id), await organisation_row(page, organisation_id)
+    person, row = (
+        await _super_admin(page, organisation_id, super_admin_id),
+        await organisation_row(page, organisation_id),
+    )
     if not person.has_factor:
         raise PageError(409, page._("%(name)s has no second factor.", name=person.name))
     async with page.services.db.transaction() as tx:

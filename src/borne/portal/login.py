@@ -171,7 +171,9 @@ async def add_login(
     if through is None:
         await record_of_person(page, tx, "login.started", person_id)
     else:
-        await record_in_organisation(page, tx, "login.started", person_id, through.organisation_id, through=through.name)
+        await record_in_organisation(
+            page, tx, "login.started", person_id, through.organisation_id, through=through.name
+        )
     return login_cookie(settings, token, settings.login_days * DAY_S)
 
 

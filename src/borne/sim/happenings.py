@@ -95,7 +95,9 @@ def do_withdraw(world: World, charger: Charger, step: Step) -> None:
     rows = world.rows("SELECT id FROM restarts WHERE charger_id = ? AND verdict IS NULL", charger.id)
     if rows and world.is_up:
         assert world.server is not None
-        world.server.run(world.server.restarts.withdraw(charger.id, rows[0][0], actor_of(world, step.details.get("person", 0))))
+        world.server.run(
+            world.server.restarts.withdraw(charger.id, rows[0][0], actor_of(world, step.details.get("person", 0)))
+        )
 
 
 def do_batch(world: World, charger: Charger, step: Step) -> None:
