@@ -112,7 +112,9 @@ POLICY: dict[str, Rule] = {
     "GET /installation/organisations/{organisation_id}": Rule(frozenset((INSTALLER,))),
     "POST /installation/organisations/{organisation_id}/ask": Rule(frozenset((INSTALLER,)), 422),
     "POST /installation/organisations/{organisation_id}/leave": Rule(frozenset((INSTALLER,)), 303),
-    "POST /installation/organisations/{organisation_id}/people/{super_admin_id}/reset": Rule(frozenset((INSTALLER,)), 303),
+    "POST /installation/organisations/{organisation_id}/people/{super_admin_id}/reset": Rule(
+        frozenset((INSTALLER,)), 303
+    ),
     "POST /installation/organisations/{organisation_id}/people/{super_admin_id}/factors": Rule(
         frozenset(), says={INSTALLER: 409}
     ),
@@ -328,7 +330,16 @@ def is_permitted(who: str, name: str, may: str) -> bool:
 OF_A_THING = [name for name in POLICY if "_id}" in name]
 # Open to strangers too, and there is nothing there.
 NOT_FOUND_BY_ANYONE = {
-    "GET /login/with/{slug}", "GET /login/with/{slug}/go", "GET /login/with/{slug}/back",
-    "GET /{path}", "POST /{path}", "GET /static/{tree}/{path}", "GET /reset/{token}", "POST /reset/{token}",
-    "GET /unsubscribe/{token}", "POST /unsubscribe/{token}", "GET /invitations/{token}", "POST /invitations/{token}",
+    "GET /login/with/{slug}",
+    "GET /login/with/{slug}/go",
+    "GET /login/with/{slug}/back",
+    "GET /{path}",
+    "POST /{path}",
+    "GET /static/{tree}/{path}",
+    "GET /reset/{token}",
+    "POST /reset/{token}",
+    "GET /unsubscribe/{token}",
+    "POST /unsubscribe/{token}",
+    "GET /invitations/{token}",
+    "POST /invitations/{token}",
 }

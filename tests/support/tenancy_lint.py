@@ -30,7 +30,7 @@ from tests.support.tenants import PERSONAL, TABLES
 SOURCE = Path(borne.__file__).parent
 STORE = SOURCE / "store"
 # What carries statements to a database, and the migrations: no queries of their own.
-CARRIERS = {"db.py", "statements.py", "sqlite.py", "postgres.py", "migrate.py", "schema.py"}
+CARRIERS = {"db.py", "statements.py", "sqlite.py", "postgres.py", "migrate.py"}
 AS_TEXT = {"text", "TextClause", "table", "column", "DDL"}  # of SQLAlchemy: what these make cannot be read
 DRIVERS = {"sqlite3", "asyncpg"}
 SPEAK_TO_DRIVERS = ("store/lock.py", "sim/")  # the lock of one process; a simulation looks at its file from outside
@@ -102,12 +102,17 @@ def source_faults(path: Path, module: ModuleType | None = None) -> list[str]:
     """What in a file of Borne would keep the checker from seeing a statement, or a scope from reaching one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     where = path.relative_to(SOURCE).as_posix() if path.is_relative_to(SOURCE) else path.name
-    if path.parent == STORE and path.name in CARRIERS:
+    if _carries(path):
         return []
     found = [f"{where}:{line}: {what}" for line, what in _hidden(tree, where.startswith(SPEAK_TO_DRIVERS))]
     if module is not None:
         found += [f"{where}:{line}: {what}" for line, what in _without_scope(tree, module)]
     return found
+
+
+def _carries(path: Path) -> bool:
+    """Whether a file is of what carries statements to the database, or says what tables there are."""
+    return path.parent == STORE / "schema" or (path.parent == STORE and path.name in CARRIERS)
 
 
 def _hidden(tree: ast.AST, speaks_to_drivers: bool) -> Iterator[tuple[int, str]]:
@@ -237,7 +242,7 @@ def _asker(frame: FrameType | None) -> str | None:
     """The function of Borne that asked for a statement, None when a test did."""
     while frame is not None:
         path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(SOURCE) and not (path.parent == STORE and path.name in CARRIERS):
+        if path.is_relative_to(SOURCE) and not _carries(path):
             return f"{path.relative_to(SOURCE.parent)}:{frame.f_lineno} {frame.f_code.co_name}"
         if not path.is_relative_to(SOURCE) and path != Path(__file__):
             return None

@@ -247,7 +247,8 @@ class _Words:
         _, report = self._, self.report
         head = (
             _("Begin"), _("Ended at"), _("Time zone"), _("Location"), _("Charger"), _("User"), _("Badge"),
-            _("Energy (kWh)"), _("Charging (h)"), _("Not charging (h)"), _("Cost"), _("Currency"), _("Energy without a price (kWh)"),
+            _("Energy (kWh)"), _("Charging (h)"), _("Not charging (h)"), _("Cost"), _("Currency"),
+            _("Energy without a price (kWh)"),
             _("Remark"),
         )  # fmt: skip
         return Sheet(

@@ -144,7 +144,8 @@ async def current(db: Reader, organisation_id: int, location_ids: Sequence[int],
 
 def tariff_of(row: Row) -> Tariff:
     """The tariff in a row of `history`."""
-    return _decode(row.tariff)
+    found: Tariff = _decode(row.tariff)
+    return found
 
 
 async def forget(tx: Transaction, organisation_id: int, location_id: int) -> None:
