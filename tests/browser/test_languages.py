@@ -141,7 +141,9 @@ NAMES = {
     "Borne", "Lumen", "Standing", "Plain", "North", "South", "Sam", "Nora", "Sol", "Otto", "Uma", "Simulated", "OCPP", "Reset",
     "JSON", "TLS", "CSV", "UTC", "WebSocket", "Europe", "Paris", "Main", "Chrome", "Linux",
 }  # fmt: skip
-SAME_IN_BOTH = {"Installation", "Session", "Sessions", "Verdict", "E-mail", "min"}
+SAME_IN_BOTH = {
+    "Installation", "Organisation", "Organisations", "Session", "Sessions", "Verdict", "E-mail", "min",
+}  # fmt: skip
 
 
 def texts_of(page: Page) -> set[str]:

@@ -79,12 +79,11 @@ def test_set_up_and_used_and_remembered(home: Site, issuer: str, browse) -> None
     zoe.get_by_role("button", name="Se déconnecter").last.click()
     come_in(zoe, f"{home.url}/login", "Continuer avec Atelier ID")
     zoe.wait_for_url("**/chargers")
+    somebody_unknown_is_told_why(window(browse, home), home, address)
 
 
-def test_somebody_unknown_is_told_why(home: Site, issuer: str, browse) -> None:
-    (row,) = home.sql("SELECT slug FROM identity_providers")
-    page = window(browse, home)
-    page.goto(f"{home.url}/login/with/{row[0]}")
+def somebody_unknown_is_told_why(page: Page, home: Site, address: str) -> None:
+    page.goto(address)
     page.get_by_role("link", name="Continue with Atelier ID").click()
     page.get_by_role("button", name="ali", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are not logged in")
