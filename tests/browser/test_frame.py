@@ -157,7 +157,8 @@ async def test_theme_language_and_menu_without_and_with_a_phone(tmp_path: Path, 
         await tab.click("nav.rail .me > summary")
         small = await tab.evaluate(
             """() => [...document.querySelectorAll('nav a, nav button, nav summary, main button')]
-                .filter(one => one.offsetParent && !one.closest('.segments') && one.getBoundingClientRect().height < 44)
+                .filter(one => one.offsetParent && !one.closest('.segments'))
+                .filter(one => Math.round(one.getBoundingClientRect().height) < 44)
                 .map(one => one.textContent.trim())"""
         )
         assert small == []
