@@ -31,16 +31,16 @@ def loads(plan: Plan) -> Iterator[Load]:
                 if count == plan.large or subject in (subjects.OBVIOUS, subjects.PLAIN, subjects.POSTGRESQL):
                     paced = count == plan.large and subject is not subjects.OBVIOUS
                     name = f"links-{count}"
-                    yield name, subject, lambda s=subject, c=count, p=paced: links(s, plan, *cores, c, p)  # type: ignore[misc]
+                    yield name, subject, lambda s=subject, c=count, p=paced: links(s, plan, *cores, c, p)
         for subject in (subjects.OBVIOUS, subjects.PLAIN):
-            yield "memory", subject, lambda s=subject: memory(s, plan, *cores)  # type: ignore[misc]
+            yield "memory", subject, lambda s=subject: memory(s, plan, *cores)
         for subject in (subjects.UNMETERED, subjects.PLAIN):
-            yield "charging", subject, lambda s=subject: metering.charging(s, plan, *cores)  # type: ignore[misc]
+            yield "charging", subject, lambda s=subject: metering.charging(s, plan, *cores)
         yield "restarts", subjects.PLAIN, lambda: restarts(subjects.PLAIN, plan, *cores)
     yield "sessions", subjects.PLAIN, lambda: metering.sessions(subjects.PLAIN, SERVER_CORE)
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
-        yield "big", subject, lambda s=subject: big(s, plan, *cores)  # type: ignore[misc]
+        yield "big", subject, lambda s=subject: big(s, plan, *cores)
     yield "history", subjects.PLAIN, lambda: history(subjects.PLAIN, plan, *cores)
 
 

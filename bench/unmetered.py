@@ -13,6 +13,6 @@ def take(self: Meter, rows: list[tuple[object, ...]]) -> None:
 
 
 if __name__ == "__main__":
-    Meter.start = start  # type: ignore[method-assign]
-    Meter.take = take  # type: ignore[method-assign]
+    Meter.start = start
+    Meter.take = take
     main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from borne.core.facts import (
     Fact,
     LinkLost,
     LinkOpened,
+    Removal,
     RestartAnswered,
     RestartRefused,
     RestartReleased,
@@ -57,10 +59,10 @@ def requests() -> Iterator[tuple[str, RestartRequested]]:
     """How a restart may begin."""
     for kind, evse in (("soft", None), ("hard", None), ("hard", 1)):
         common = {"charger_id": CHARGER, "at_ms": START_MS, "restart_id": RESTART, "kind": kind, "evse": evse}
-        yield "asked for now", RestartRequested(**common)  # type: ignore[arg-type]
-        yield "asked for when it is free", RestartRequested(**common, when_free=True)  # type: ignore[arg-type]
-        yield "asked for a time", RestartRequested(**common, not_before_ms=START_MS + 60_000)  # type: ignore[arg-type]
-        yield "asked for in a batch", RestartRequested(**common, in_batch=True)  # type: ignore[arg-type]
+        yield "asked for now", RestartRequested(**common)
+        yield "asked for when it is free", RestartRequested(**common, when_free=True)
+        yield "asked for a time", RestartRequested(**common, not_before_ms=START_MS + 60_000)
+        yield "asked for in a batch", RestartRequested(**common, in_batch=True)
 
 
 def facts(state: RestartState, at_ms: int) -> Iterator[tuple[str, Fact]]:
@@ -81,7 +83,7 @@ def facts(state: RestartState, at_ms: int) -> Iterator[tuple[str, Fact]]:
     if state.written_ms is not None and state.answer in (None, "timeout"):
         for status, code in (("accepted", None), ("scheduled", None), ("rejected", None), ("error", "NotSupported")):
             words = "never supported" if code else status
-            yield words, RestartAnswered(**ours, epoch=1, status=status, code=code)  # type: ignore[arg-type]
+            yield words, RestartAnswered(**ours, epoch=1, status=status, code=code)
         yield "another error", RestartAnswered(**ours, epoch=1, status="error", code="InternalError")
         yield "no answer in time", RestartAnswered(**ours, epoch=1, status="timeout")
     if state.phase == "left" or (state.verdict is not None and state.left_ms is not None and state.back_ms is None):
@@ -89,8 +91,8 @@ def facts(state: RestartState, at_ms: int) -> Iterator[tuple[str, Fact]]:
     else:
         yield from on_a_link(state, mine)
     yield "the session ends", SessionEnded(**link, transaction="1")
-    for why in ("deleted", "archived", "handed_over", "replaced"):
-        yield "the charger is taken away", ChargerRemoved(**mine, why=why)  # type: ignore[arg-type]
+    for why in get_args(Removal):
+        yield "the charger is taken away", ChargerRemoved(**mine, why=why)
     yield "Borne was down", ServerReturned(**mine, down_from_ms=at_ms - 1)
     if state.wake_at_ms is not None and state.phase != "ended":
         words = {"waiting": "its time comes", "requested": "two minutes pass"}.get(state.phase, "the deadline passes")
@@ -106,9 +108,9 @@ def on_a_link(state: RestartState, mine: dict[str, int]) -> Iterator[tuple[str, 
     said = {**link, "vendor": "", "model": ""}
     yield "the link is lost", LinkLost(**link, how="dropped", ours=False)
     yield "the link ends through us", LinkLost(**link, how="stopped", ours=True)
-    yield "boots" if state.back_ms is None else "boots on a new link", Booted(**said)  # type: ignore[arg-type]
-    yield "boots, saying RemoteReset", Booted(**said, reason="RemoteReset")  # type: ignore[arg-type]
-    yield "a boot we asked for", Booted(**said, solicited=True)  # type: ignore[arg-type]
+    yield "boots" if state.back_ms is None else "boots on a new link", Booted(**said)
+    yield "boots, saying RemoteReset", Booted(**said, reason="RemoteReset")
+    yield "a boot we asked for", Booted(**said, solicited=True)
     yield "we ask for a boot", BootTriggered(**link)
     if state.evse is not None:
         yield "the EVSE goes away", StatusChanged(**link, evse=1, connector=1, status="unavailable")

@@ -264,11 +264,14 @@ class BootTriggered(Fact, frozen=True, gc=False, kw_only=True):
     epoch: int
 
 
+Removal = Literal["deleted", "archived", "handed_over", "replaced"]
+
+
 class ChargerRemoved(Fact, frozen=True, gc=False, kw_only=True):
     """Whatever the charger does from now on will not be seen: somebody deletes, archives or hands it over, or puts another
     device in its place."""
 
-    why: Literal["deleted", "archived", "handed_over", "replaced"] = "deleted"
+    why: Removal = "deleted"
 
 
 class ChargerReplaced(Fact, frozen=True, gc=False, kw_only=True):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from borne.core.actor import BORNE, Actor
 from borne.core.effects import Details, Record
-from borne.core.facts import ChargerRemoved, ChargerReplaced
+from borne.core.facts import ChargerRemoved, ChargerReplaced, Removal
 from borne.core.session import closed_without_stop
 from borne.engine.apply import Engine
 from borne.engine.audit import About, Audit
@@ -230,10 +230,10 @@ class Devices:
         details: Details = {} if why == "handed_over" else {"by": by.name, "by_id": by.person_id}
         writes.take(room, now_ms, (Record(why, details),))
 
-    async def _end_what_runs(self, tx: Transaction, room: Room, writes: Writes, why: Why | str) -> None:
+    async def _end_what_runs(self, tx: Transaction, room: Room, writes: Writes, why: Removal) -> None:
         """Open restarts get their verdict, open sessions their end: nothing more will be heard of them."""
         now_ms = self._engine.clock.now_ms()
-        react(room, ChargerRemoved(charger_id=room.charger_id, at_ms=now_ms, why=why), writes)  # type: ignore[arg-type]
+        react(room, ChargerRemoved(charger_id=room.charger_id, at_ms=now_ms, why=why), writes)
         for row in closed_without_stop(now_ms, await sessions.open_sessions(tx, room.charger_id)):
             await sessions.save(tx, row)
         room.open_sessions = 0

@@ -124,7 +124,7 @@ async def problems(
     groups = await store.groups(db, organisation_id)
 
     def of(one: NewInvitation) -> Problem | None:
-        if not may_give(scope, one.role):  # type: ignore[arg-type]
+        if not may_give(scope, one.role):
             return "role"
         if (member := members.get(one.email)) is not None:
             return "over" if member.expires_ms is not None and member.expires_ms <= now_ms else "member"

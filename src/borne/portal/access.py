@@ -302,4 +302,5 @@ async def _note_visit(connection: ASGIConnection[Any, Any, Any, Any], scope: Sco
 
 def _only_looks(connection: ASGIConnection[Any, Any, Any, Any], may: May) -> bool:
     """A guest changes nothing of the organisation; what is the guest's own (`person`, `installation`) is no part of it."""
-    return connection.scope["method"] in {"GET", "HEAD"} or may in {"person", "installation"}  # type: ignore[typeddict-item]
+    looks = isinstance(connection, Request) and connection.method in {"GET", "HEAD"}
+    return looks or may in {"person", "installation"}

@@ -42,6 +42,7 @@ from borne.portal.people_form import (
     invitee,
     lines_of,
     problem_text,
+    role_of,
     room_text,
     too_many_text,
     until_ms,
@@ -74,7 +75,7 @@ def new_invitation(one: Invitee, typed: Common, offered: Choices, now_ms: int) -
     return NewInvitation(
         email=one.email,
         name=one.name,
-        role=typed.role,
+        role=role_of(typed),
         location_ids=() if typed.role == "super-admin" else typed.location_ids,
         access_group_id=typed.group_id,
         tags=one.tags,

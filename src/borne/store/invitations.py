@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
+from borne.core.scope import Role
 from borne.store.charger_list import search_text
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
@@ -28,15 +29,15 @@ from borne.store.tenancy import across
 
 AT_ONCE = 500  # values of one IN list
 
-I = invitations.c  # noqa: E741 - as C of chargers elsewhere
-is_open = and_(I.accepted_ms.is_(None), I.revoked_ms.is_(None))
-_in_organisation = I.organisation_id == bindparam("of_organisation_id")
-_mine = (_in_organisation, I.id == bindparam("invitation_id"))
+V = invitations.c
+is_open = and_(V.accepted_ms.is_(None), V.revoked_ms.is_(None))
+_in_organisation = V.organisation_id == bindparam("of_organisation_id")
+_mine = (_in_organisation, V.id == bindparam("invitation_id"))
 
-_open_to = select(I.email, I.id, I.expires_ms).where(
-    _in_organisation, is_open, I.email.in_(bindparam("emails", expanding=True))
+_open_to = select(V.email, V.id, V.expires_ms).where(
+    _in_organisation, is_open, V.email.in_(bindparam("emails", expanding=True))
 )
-_open_key = select(I.token_hash).where(_in_organisation, is_open, I.email == bindparam("email"))
+_open_key = select(V.token_hash).where(_in_organisation, is_open, V.email == bindparam("email"))
 _members = (
     select(people.c.email, people.c.id, memberships.c.role, memberships.c.expires_ms)
     .join(memberships, memberships.c.person_id == people.c.id)
@@ -61,19 +62,19 @@ _owned_tags = select(tags.c.tag).where(
 _groups = select(access_groups.c.id, access_groups.c.name).where(
     access_groups.c.organisation_id == bindparam("of_organisation_id")
 )
-_count_since = select(func.count()).where(_in_organisation, I.created_ms > bindparam("since_ms"))
+_count_since = select(func.count()).where(_in_organisation, V.created_ms > bindparam("since_ms"))
 _columns = (
-    I.id, I.organisation_id, I.email, I.name, I.role, I.access_group_id, I.tags, I.language, I.membership_expires_ms, I.person_id,
-    I.person_name, I.created_ms, I.sent_ms, I.expires_ms, I.accepted_ms, I.revoked_ms,
+    V.id, V.organisation_id, V.email, V.name, V.role, V.access_group_id, V.tags, V.language, V.membership_expires_ms, V.person_id,
+    V.person_name, V.created_ms, V.sent_ms, V.expires_ms, V.accepted_ms, V.revoked_ms,
     organisations.c.name.label("organisation_name"), organisations.c.plan,
 )  # fmt: skip
-_whole = select(*_columns).join(organisations, organisations.c.id == I.organisation_id)
+_whole = select(*_columns).join(organisations, organisations.c.id == V.organisation_id)
 _by_token = across(
-    _whole.where(I.token_hash == bindparam("token_hash")),
+    _whole.where(V.token_hash == bindparam("token_hash")),
     "whoever holds the link is let in by it, before anybody is known",
 )
 _by_id = _whole.where(*_mine)
-_unsent = _whole.where(_in_organisation, is_open, I.sent_ms.is_(None)).order_by(I.id).limit(bindparam("most"))
+_unsent = _whole.where(_in_organisation, is_open, V.sent_ms.is_(None)).order_by(V.id).limit(bindparam("most"))
 _send = (
     update(invitations)
     .where(*_mine, is_open)
@@ -81,7 +82,7 @@ _send = (
 )
 _take = across(
     update(invitations)
-    .where(I.token_hash == bindparam("of_token_hash"), is_open, I.expires_ms > bindparam("now_ms"))
+    .where(V.token_hash == bindparam("of_token_hash"), is_open, V.expires_ms > bindparam("now_ms"))
     .values(accepted_ms=bindparam("now_ms")),
     "whoever holds the link is let in by it, before anybody is known",
 )
@@ -91,8 +92,8 @@ _revoke_expired = (
     .where(
         _in_organisation,
         is_open,
-        I.expires_ms <= bindparam("now_ms"),
-        I.email.in_(bindparam("emails", expanding=True)),
+        V.expires_ms <= bindparam("now_ms"),
+        V.email.in_(bindparam("emails", expanding=True)),
     )
     .values(revoked_ms=bindparam("now_ms"))
 )
@@ -108,7 +109,7 @@ _locations = (
 )
 _join_group = insert(access_group_people).from_select(
     ["organisation_id", "access_group_id", "person_id"],
-    select(access_groups.c.organisation_id, access_groups.c.id, bindparam("for_person_id", type_=I.id.type)).where(
+    select(access_groups.c.organisation_id, access_groups.c.id, bindparam("for_person_id", type_=V.id.type)).where(
         access_groups.c.organisation_id == bindparam("of_organisation_id"),
         access_groups.c.id == bindparam("group_id"),
         ~select(access_group_people.c.person_id)
@@ -130,22 +131,22 @@ _give_tags = (
     .values(person_id=bindparam("for_person_id"))
 )
 _old = (
-    select(I.id)
-    .where(I.organisation_id == bindparam("of_organisation_id"), ~is_open, I.created_ms < bindparam("before_ms"))
+    select(V.id)
+    .where(V.organisation_id == bindparam("of_organisation_id"), ~is_open, V.created_ms < bindparam("before_ms"))
     .limit(1_000)
 )
 _forget_locations = delete(invitation_locations).where(
     invitation_locations.c.organisation_id == bindparam("of_organisation_id"),
     invitation_locations.c.invitation_id.in_(_old),
 )
-_forget = delete(invitations).where(_in_organisation, I.id.in_(_old))
+_forget = delete(invitations).where(_in_organisation, V.id.in_(_old))
 
 
 class NewInvitation(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to invite as what. `email` and `tags` are casefolded; `membership_expires_ms`: their access ends then."""
 
     email: str
-    role: str
+    role: Role
     name: str = ""
     location_ids: tuple[int, ...] = ()
     access_group_id: int | None = None
