@@ -200,6 +200,30 @@ async def test_events_of_2x_in_any_order_are_one_session(small: Small) -> None:
     assert house.engine.room(small.charger_id).open_sessions == 0  # type: ignore[union-attr]
 
 
+@on_both
+async def test_events_of_2x_that_name_no_transaction_lose_nothing(small: Small) -> None:
+    """Against the schema, but chargers say it: a start is a session under a name of ours, the rest stays as messages."""
+    house = small.house
+    house.engine.room(small.charger_id).state = replace(house.engine.room(small.charger_id).state, protocol="2.0.1")  # type: ignore[union-attr]
+    nameless = {"epoch": small.epoch, "evse": 1, "connector": 1, "transaction": "", "device_ms": START_MS}
+
+    async def update(raw: str) -> Outcome:
+        return await house.engine.apply(house.fact(SessionUpdated, small.charger_id, raw=raw, **nameless))
+
+    await update('{"u":0}')
+    assert await rows(small) == []
+    await start(small, transaction=None)
+    await start(small, transaction=None)  # the same one, told again
+    await update('{"u":1}')
+    await start(small, transaction=None, evse=2)
+    (first, second) = await rows(small)
+    assert first.transaction != second.transaction
+    for end_ms in (START_MS + 1, START_MS + 2):
+        await stop(small, "", device_ms=end_ms, raw=f'{{"stop":{end_ms}}}', evse=3)
+    assert len(await rows(small)) == 4  # two of them without a start, told apart by their ends
+    assert len(await messages(small)) == 7
+
+
 async def test_a_session_whose_charger_is_silent_for_a_week_ends_and_a_late_stop_completes_it(small: Small) -> None:
     house = small.house
     first = await start(small)

@@ -258,6 +258,8 @@ def test_sessions_of_201() -> None:
         "TAG",
         1,
     )
+    nameless = {**base, "eventType": "Started", "transactionInfo": {"transactionId": ""}}
+    assert fact_of("2.0.1", "TransactionEvent", nameless).transaction is None
     updated = fact_of("2.0.1", "TransactionEvent", {**base, "eventType": "Updated"})
     assert isinstance(updated, SessionUpdated)
     assert updated.charging is True

@@ -63,6 +63,11 @@ def closed_without_stop(at_ms: int, open_sessions: list[SessionRow]) -> list[Ses
 NO_TRANSACTION = ("", "0", "-1")  # what chargers say of a session that began while they were offline
 
 
+def nameless(transaction: str, protocol: str | None) -> bool:
+    """It names no session: two stops that say so need not be of the same one. In 2.x chargers name transactions as they like."""
+    return transaction in NO_TRANSACTION if protocol == "1.6" else not transaction
+
+
 def orphan_key(fact: SessionEnded) -> str:
     """What the repetitions of a stop share whose start never came."""
     return f"o|{fact.transaction}|{fact.device_ms}|{fact.meter_stop_wh}"

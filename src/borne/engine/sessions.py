@@ -93,7 +93,7 @@ class Sessions:
         self._readings(writes, fact, fact.transaction)
         tag, person_id = await self._tag(tx, room, fact.tag)
         known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
-        if known is None and fact.epoch == room.state.epoch:
+        if known is None and fact.transaction and fact.epoch == room.state.epoch:
             await self._from_the_middle(tx, room, fact, f"t|{fact.transaction}", person_id)
             room.open_sessions += 1
         if fact.tag is None:
@@ -110,7 +110,9 @@ class Sessions:
         writes.add_message(fact.charger_id, fact.at_ms, "ended", fact.transaction, fact.seq, fact.raw)
         self._readings(writes, fact, fact.transaction)
         answered = OK if fact.tag is None else Outcome(tag=(await self._tag(tx, room, fact.tag))[0])
-        known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
+        known = None
+        if not rules.nameless(fact.transaction, room.state.protocol):
+            known = await store.find_by_transaction(tx, room.charger_id, fact.transaction)
         if known is None:
             known = rules.begun_offline(fact, await store.open_sessions(tx, room.charger_id))
         if known is None:
@@ -128,8 +130,9 @@ class Sessions:
 
     async def _orphan(self, tx: Transaction, room: Room, fact: SessionEnded) -> None:
         """A stop whose start never came, or comes later: a session with an end alone. Its repetition is the same one."""
-        in_2x = room.state.protocol != "1.6"
-        key = f"t|{fact.transaction}" if in_2x else rules.orphan_key(fact)
+        protocol = room.state.protocol
+        own_name = protocol != "1.6" and not rules.nameless(fact.transaction, protocol)
+        key = f"t|{fact.transaction}" if own_name else rules.orphan_key(fact)
         if await store.find_by_key(tx, room.charger_id, key) is None:
             person_id = (await self._tag(tx, room, fact.tag))[1]
             await self._from_the_middle(tx, room, fact, key, person_id)
@@ -184,7 +187,7 @@ class Sessions:
 
     def _note_unknown(self, room: Room, writes: Writes, fact: SessionEnded) -> None:
         """In 1.6 we make the transaction ids: one that this charger never got is a guess, or another charger's."""
-        if room.state.protocol == "1.6" and fact.transaction not in rules.NO_TRANSACTION:
+        if room.state.protocol == "1.6" and not rules.nameless(fact.transaction, "1.6"):
             event = Record("unknown_transaction", {"text": fact.transaction[:SHOWN_CHARS]})
             writes.take(room, fact.at_ms, (event,))
 

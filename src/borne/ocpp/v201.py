@@ -91,7 +91,10 @@ def _metered(payload: Payload, at: Received) -> Metered:
 
 
 def _transaction(payload: Payload, at: Received) -> Fact:
-    """TransactionEvent (E02 to E06). An event of unknown type is kept as an update: it is never refused."""
+    """TransactionEvent (E02 to E06). An event of unknown type is kept as an update: it is never refused.
+
+    One that names no transaction, against the schema, says "" like a stop of 1.6 without one; a start gets a name from us.
+    """
     info, evse = mapping(payload, "transactionInfo"), mapping(payload, "evse")
     readings = readings_v201(items(payload, "meterValue"))
     common: dict[str, Any] = {
@@ -109,7 +112,8 @@ def _transaction(payload: Payload, at: Received) -> Fact:
     }
     match payload.get("eventType"):
         case "Started":
-            return SessionStarted(meter_start_wh=register_wh(readings, "Transaction.Begin"), **common)
+            named = {**common, "transaction": common["transaction"] or None}
+            return SessionStarted(meter_start_wh=register_wh(readings, "Transaction.Begin"), **named)
         case "Ended":
             stop_wh = register_wh(readings, "Transaction.End")
             return SessionEnded(meter_stop_wh=stop_wh, reason=text(info, "stoppedReason"), **common)
