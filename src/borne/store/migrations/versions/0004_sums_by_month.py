@@ -1,0 +1,12 @@
+"""Sums by month, so that a year is read quickly: made from the days that are there."""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
