@@ -54,7 +54,7 @@ class Session:
     def sums(self) -> list[int]:
         """What it adds to sums, in the order of SUMS."""
         charging_ms = SLOT_MS * (self.slots - 1)
-        return [self.energy_wh, charging_ms, SLOT_MS * self.slots, self.energy_wh * PRICE_MICROS, 0, 1, 0]
+        return [self.energy_wh, charging_ms, SLOT_MS * self.slots, self.energy_wh * PRICE_MICROS, 0, 1, 0, 0]
 
 
 async def history(db: Database, chargers: int, now_ms: int) -> str:
@@ -113,7 +113,7 @@ async def write_day(db: Database, day: int, sessions: list[Session], hours: Sums
         for n in range(one.slots):
             wh, charging_ms = (one.slot_wh, SLOT_MS) if n < one.slots - 1 else (0, 0)
             slot_ms, when = start_ms + (one.first + n) * SLOT_MS, months[one.first + n]
-            values = [wh, charging_ms, SLOT_MS, wh * PRICE_MICROS, 0, int(n == 0), 0]
+            values = [wh, charging_ms, SLOT_MS, wh * PRICE_MICROS, 0, int(n == 0), 0, 0]
             add(tables["slots"], (one.location_id, slot_ms), values)
             add(hours, (one.location_id, when.month, when.hour), values)
             slot_rows.append((one.id, slot_ms, ORGANISATION_ID, wh, charging_ms, SLOT_MS, wh * 4, PRICE_MICROS))

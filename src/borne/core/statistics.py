@@ -10,13 +10,16 @@ from datetime import UTC, date, datetime, tzinfo
 
 import msgspec
 
-SUMS = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown")
+SUMS = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown", "solar_wh")
 EPOCH = date(1970, 1, 1).toordinal()
 HOURS_A_WEEK = 168
 
 
 class PricedSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A quarter of an hour of a session, with the price of its time (micros a kWh; None: not known yet)."""
+    """A quarter of an hour of a session, with the price of its time (micros a kWh; None: not known yet).
+
+    `solar_wh` of its energy came from the location's own roof, which costs what feeding it in would have earned.
+    """
 
     slot_ms: int
     energy_wh: int
@@ -24,10 +27,21 @@ class PricedSlot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     plugged_ms: int
     peak_w: int
     price_micros: int | None
+    solar_wh: int = 0
+    feed_in_micros: int | None = None  # None: nothing is earned
+    is_provisional: int = 0  # 1: the price may still change
+
+    @property
+    def grid_wh(self) -> int:
+        return self.energy_wh - self.solar_wh
 
     @property
     def cost_nanos(self) -> int:
-        return 0 if self.price_micros is None else self.energy_wh * self.price_micros
+        return self.grid_wh * (self.price_micros or 0) + self.solar_wh * (self.feed_in_micros or 0)
+
+    @property
+    def unpriced_wh(self) -> int:
+        return self.grid_wh if self.price_micros is None else 0
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -94,13 +108,12 @@ def changed(sums: Sums) -> list[tuple[tuple[int, ...], list[int]]]:
 def _values(counted: Counted) -> Iterable[tuple[PricedSlot, tuple[int, ...]]]:
     """Each slot with its numbers. A session is counted where it begins."""
     for index, slot in enumerate(counted.slots):
-        unpriced_wh = slot.energy_wh if slot.price_micros is None else 0
         is_first = int(index == 0)
         yield (
             slot,
             (
-                slot.energy_wh, slot.charging_ms, slot.plugged_ms, slot.cost_nanos, unpriced_wh, is_first,
-                is_first * counted.is_unknown,
+                slot.energy_wh, slot.charging_ms, slot.plugged_ms, slot.cost_nanos, slot.unpriced_wh, is_first,
+                is_first * counted.is_unknown, slot.solar_wh,
             ),
         )  # fmt: skip
 

@@ -310,7 +310,7 @@ class _Done:
 
     def row(self) -> tuple[object, ...]:
         row, found = self.session, self.measured
-        is_priced = all(slot.price_micros is not None or not slot.energy_wh for slot in self.after)
+        is_priced = not any(slot.unpriced_wh for slot in self.after)
         power_w = next((one.power_w for one in reversed(self.samples) if one.power_w is not None), None)
         return (
             row.id, row.organisation_id, row.dirty, row.measured,

@@ -19,7 +19,7 @@ from borne.bus.port import Bus, Hint
 from borne.core import policy
 from borne.core.consumption import month_before
 from borne.core.scope import Scope
-from borne.core.statistics import EPOCH, day_start_ms
+from borne.core.statistics import EPOCH, PricedSlot, day_start_ms
 from borne.engine.clock import NowMs
 from borne.engine.mail import ATTACHMENT_BOUND_BYTES, Attachment, Mail
 from borne.engine.notice_mail import zone_of
@@ -226,9 +226,9 @@ async def _parts(db: Reader, scope: Scope, wanted: Wanted, person_id: int | None
             db, scope, widest_from, widest_until, location_id=wanted.about_id, person_id=person_id, after_id=after_id
         )
         ids = [row.id for row in rows]
-        slots: dict[int, list[Row]] = {}
+        slots: dict[int, list[PricedSlot]] = {}
         for slot in await store.slots(db, scope.organisation_id, ids, widest_from, widest_until):
-            slots.setdefault(slot.session_id, []).append(slot)
+            slots.setdefault(slot.session_id, []).append(PricedSlot(*slot[1:]))
         found += [part for row in rows if (part := _part(row, slots.get(row.id, []), wanted.month)) is not None]
         if len(rows) < store.SLICE:
             break
@@ -238,7 +238,7 @@ async def _parts(db: Reader, scope: Scope, wanted: Wanted, person_id: int | None
     return found[:MOST_SESSIONS], len(found) > MOST_SESSIONS
 
 
-def _part(row: Row, slots: Sequence[Row], month: date) -> Part | None:
+def _part(row: Row, slots: Sequence[PricedSlot], month: date) -> Part | None:
     """What of a session lies in the month as it is where it took place; None for nothing."""
     zone = zone_of(row.zone or "UTC")
     from_ms = day_start_ms(month.toordinal() - EPOCH, zone)
@@ -260,8 +260,8 @@ def _part(row: Row, slots: Sequence[Row], month: date) -> Part | None:
         energy_wh=sum(slot.energy_wh for slot in inside),
         charging_ms=sum(slot.charging_ms for slot in inside),
         plugged_ms=sum(slot.plugged_ms for slot in inside),
-        cost_nanos=sum(slot.energy_wh * slot.price_micros for slot in inside if slot.price_micros is not None),
-        unpriced_wh=sum(slot.energy_wh for slot in inside if slot.price_micros is None),
+        cost_nanos=sum(slot.cost_nanos for slot in inside),
+        unpriced_wh=sum(slot.unpriced_wh for slot in inside),
         currency=row.currency,
     )
 

@@ -85,6 +85,9 @@ _slots = across(
         session_slots.c.plugged_ms,
         session_slots.c.peak_w,
         session_slots.c.price_micros,
+        session_slots.c.solar_wh,
+        session_slots.c.feed_in_micros,
+        session_slots.c.provisional,
     )
     .where(session_slots.c.session_id.in_(bindparam("ids", expanding=True)))
     .order_by(session_slots.c.session_id, session_slots.c.slot_ms),
@@ -129,7 +132,10 @@ SESSION_COLUMNS = (
 )  # fmt: skip
 LATE_COLUMNS = ("dirty", "measured", "energy_wh", "cost_nanos")
 SLOT_KEYS = ("session_id", "slot_ms")
-SLOT_COLUMNS = ("organisation_id", "energy_wh", "charging_ms", "plugged_ms", "peak_w", "price_micros")
+SLOT_COLUMNS = (
+    "organisation_id", "energy_wh", "charging_ms", "plugged_ms", "peak_w", "price_micros", "solar_wh", "feed_in_micros",
+    "provisional",
+)  # fmt: skip
 
 
 async def dirty(db: Reader, most: int) -> list[Row]:

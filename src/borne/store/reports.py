@@ -151,7 +151,8 @@ _columns = (
 )  # fmt: skip
 _slots = (
     select(session_slots.c.session_id, session_slots.c.slot_ms, session_slots.c.energy_wh,
-           session_slots.c.charging_ms, session_slots.c.plugged_ms, session_slots.c.price_micros)
+           session_slots.c.charging_ms, session_slots.c.plugged_ms, session_slots.c.peak_w, session_slots.c.price_micros,
+           session_slots.c.solar_wh, session_slots.c.feed_in_micros, session_slots.c.provisional)
     .where(
         session_slots.c.organisation_id == _organisation_id,
         session_slots.c.session_id.in_(bindparam("ids", expanding=True)),

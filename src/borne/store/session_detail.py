@@ -52,10 +52,12 @@ _one = (
     .where(S.organisation_id == _organisation_id, S.id == _session_id)
 )  # fmt: skip
 _slots = (
-    select(O.slot_ms, O.energy_wh, O.charging_ms, O.plugged_ms, O.peak_w, O.price_micros)
+    select(
+        O.slot_ms, O.energy_wh, O.charging_ms, O.plugged_ms, O.peak_w, O.price_micros, O.solar_wh, O.feed_in_micros, O.provisional
+    )
     .where(O.organisation_id == _organisation_id, O.session_id == _session_id)
     .order_by(O.slot_ms)
-)
+)  # fmt: skip
 _curve = select(session_curves.c.samples).where(
     session_curves.c.organisation_id == _organisation_id, session_curves.c.session_id == _session_id
 )

@@ -41,5 +41,5 @@ def id_() -> Column[int]:
 
 def sums() -> tuple[Column[int], ...]:
     """What is added up of slots; costs in billionths of the location's currency."""
-    names = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown")
+    names = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "sessions", "unknown", "solar_wh")
     return tuple(int_(name, default="0") for name in names)

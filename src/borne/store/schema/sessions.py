@@ -116,6 +116,9 @@ session_slots = Table(
     int_("plugged_ms"),
     int_("peak_w"),
     int_("price_micros", null=True),  # a kWh; None: no price was known yet
+    int_("solar_wh", default="0"),  # of its energy, from the location's own roof
+    int_("feed_in_micros", null=True),  # what a kWh of that would have earned
+    int_("provisional", default="0"),  # 1: the price may still change
     PrimaryKeyConstraint("session_id", "slot_ms"),
     sqlite_with_rowid=False,
 )
