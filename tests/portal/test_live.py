@@ -133,6 +133,24 @@ async def test_the_list_hears_only_of_its_own_scope(hub: tuple[Live, MemoryBus])
 
 
 @pytest.mark.usefixtures("quick")
+async def test_counts_of_sessions_hear_of_sessions_in_their_scope(hub: tuple[Live, MemoryBus]) -> None:
+    streams, bus = hub
+    every = Listener(streams, stream_of("sessions"))
+    of_lyon = Listener(streams, stream_of("sessions", location_ids=(1,)))
+    other = Listener(streams, stream_of("sessions", organisation_id=2))
+    chargers = Listener(streams, stream_of("chargers"))
+    await asyncio.sleep(0.02)
+    bus.publish(Hint("session", 7, 1, location_id=2, charger_id=9))
+    await asyncio.sleep(0.15)
+    for listener in (every, of_lyon, other, chargers):
+        await listener.stop()
+    assert (every.changes, of_lyon.changes, other.changes, chargers.changes) == (["sessions"], [], [], [])
+    assert "sessions" in await live.allowed(None, scope(), {"sessions": []})  # type: ignore[arg-type]
+    mine = scope(role="user", charger_ids=(9,))
+    assert "sessions" not in await live.allowed(None, mine, {"sessions": []}), "those of others at the same charger"  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("quick")
 async def test_what_happened_before_the_opening_is_told_too(hub: tuple[Live, MemoryBus]) -> None:
     streams, bus = hub
     made_ms = live._now_ms()

@@ -31,9 +31,10 @@ from borne.store import batch_list, charger_list, restarts, session_list
 from borne.store.db import Database
 
 Noun = Literal["charger", "restart", "batch", "session"]
-Asked = Noun | Literal["chargers", "notices"]
+Asked = Noun | Literal["chargers", "sessions", "notices"]
 NOUNS: tuple[Noun, ...] = ("charger", "restart", "batch", "session")
-LIST = "chargers"  # the topic of counts: any charger of the scope changed
+# Topics of counts: any charger or session of the scope changed. Sessions are for staff: users see their own alone.
+LISTS: dict[str, Literal["chargers", "sessions"]] = {"charger": "chargers", "session": "sessions"}
 OWN: Literal["notices"] = "notices"  # the visitor's own: nobody can name another's
 
 MAX_TOPICS = 500
@@ -60,9 +61,10 @@ class LiveStream:
         self.ended = False
 
     def concerns(self, hint: Hint) -> bool:
-        """Whether a hint about any charger is about one of the list's scope."""
+        """Whether a hint about any charger or session is about one of the list's scope."""
         scope = self.scope
-        if scope.charger_ids is not None and hint.id not in scope.charger_ids:
+        charger_id = hint.id if hint.topic == "charger" else hint.charger_id
+        if scope.charger_ids is not None and charger_id not in scope.charger_ids:
             return False
         if scope.location_ids is not None and hint.location_id not in (0, *scope.location_ids):
             return False
@@ -87,7 +89,7 @@ class Live:
 
     def __init__(self, bus: Bus) -> None:
         self._by_topic: dict[str, set[LiveStream]] = {}
-        self._lists: dict[int, set[LiveStream]] = {}
+        self._lists: dict[tuple[str, int], set[LiveStream]] = {}
         self._owners: dict[int, set[LiveStream]] = {}
         self._streams: set[LiveStream] = set()
         self._memory: deque[tuple[int, Hint]] = deque(maxlen=MEMORY_BOUND)
@@ -109,8 +111,9 @@ class Live:
         self._streams.add(stream)
         for topic in stream.topics:
             self._by_topic.setdefault(topic, set()).add(stream)
-        if LIST in stream.topics:
-            self._lists.setdefault(stream.scope.organisation_id, set()).add(stream)
+        for word in LISTS.values():
+            if word in stream.topics:
+                self._lists.setdefault((word, stream.scope.organisation_id), set()).add(stream)
         if OWN in stream.topics:
             self._owners.setdefault(stream.scope.person_id, set()).add(stream)
         if since_ms is not None:
@@ -120,7 +123,8 @@ class Live:
         self._streams.discard(stream)
         for topic in stream.topics:
             _discard(self._by_topic, topic, stream)
-        _discard(self._lists, stream.scope.organisation_id, stream)
+        for word in LISTS.values():
+            _discard(self._lists, (word, stream.scope.organisation_id), stream)
         _discard(self._owners, stream.scope.person_id, stream)
 
     def close(self) -> None:
@@ -148,10 +152,10 @@ class Live:
         topic = f"{hint.topic}:{hint.id}"
         for stream in self._by_topic.get(topic, ()):
             stream.tell(topic)
-        if hint.topic == "charger":
-            for stream in self._lists.get(hint.organisation_id, ()):
+        if word := LISTS.get(hint.topic):
+            for stream in self._lists.get((word, hint.organisation_id), ()):
                 if stream.concerns(hint):
-                    stream.tell(LIST)
+                    stream.tell(word)
         if hint.topic == OWN:
             for stream in self._owners.get(hint.id, ()):
                 stream.tell(OWN)
@@ -170,8 +174,8 @@ class Live:
                 continue
             if (topic := f"{hint.topic}:{hint.id}") in stream.topics:
                 stream.tell(topic)
-            if hint.topic == "charger" and LIST in stream.topics and stream.concerns(hint):
-                stream.tell(LIST)
+            if (word := LISTS.get(hint.topic)) in stream.topics and word and stream.concerns(hint):
+                stream.tell(word)
             if hint.topic == OWN and OWN in stream.topics and hint.id == stream.scope.person_id:
                 stream.tell(OWN)
 
@@ -210,8 +214,8 @@ def parsed(asked: str) -> dict[Asked, list[int]]:
         raise ClientException(f"{MAX_TOPICS} topics at most")
     for word in words:
         noun, _, number = word.partition(":")
-        if word == LIST:
-            found["chargers"] = []
+        if word == "chargers" or word == "sessions":
+            found[word] = []
         elif word == OWN:
             found["notices"] = []
         elif noun in NOUNS and (one := number_of(number)) is not None:
@@ -223,7 +227,9 @@ def parsed(asked: str) -> dict[Asked, list[int]]:
 
 async def allowed(db: Database, scope: Scope, asked: dict[Asked, list[int]]) -> frozenset[str]:
     """The topics of what the scope reaches; the others are left out, as if they did not exist."""
-    topics: set[str] = {word for word in (LIST, OWN) if word in asked}
+    topics: set[str] = {word for word in (*LISTS.values(), OWN) if word in asked}
+    if scope.role == "user":
+        topics.discard("sessions")
     topics |= {f"charger:{one}" for one in await charger_list.reached_ids(db, scope, asked.get("charger", []))}
     if asked.get("restart"):
         for row in await restarts.owners(db, scope.organisation_id, asked["restart"]):
