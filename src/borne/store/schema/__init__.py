@@ -35,6 +35,7 @@ from borne.store.schema.costs import (
     price_lists,
     report_rules,
     saved_views,
+    site_slots,
     vehicles,
 )
 from borne.store.schema.house import (
@@ -73,6 +74,7 @@ from borne.store.schema.restarts import (
     restarts,
 )
 from borne.store.schema.sessions import (
+    PARTITIONED,
     charger_days,
     location_days,
     location_hours,
@@ -86,6 +88,7 @@ from borne.store.schema.sessions import (
 )
 
 __all__ = [
+    "PARTITIONED",
     "access_group_chargers",
     "access_group_people",
     "access_groups",
@@ -144,6 +147,7 @@ __all__ = [
     "session_slots",
     "sessions",
     "settings",
+    "site_slots",
     "tags",
     "troubles",
     "vehicles",

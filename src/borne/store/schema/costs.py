@@ -47,6 +47,20 @@ listed_prices = Table(
     sqlite_with_rowid=False,
 )
 
+# What the meter of a location says of each quarter of an hour: from the grid, into it, and what its own roof gave.
+site_slots = Table(
+    "site_slots",
+    metadata,
+    int_("location_id"),
+    int_("slot_ms"),
+    int_("organisation_id"),
+    int_("import_wh"),
+    int_("export_wh"),
+    int_("solar_wh"),
+    PrimaryKeyConstraint("organisation_id", "location_id", "slot_ms"),
+    sqlite_with_rowid=False,
+)
+
 vehicles = Table(
     "vehicles",
     metadata,

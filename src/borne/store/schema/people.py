@@ -31,6 +31,7 @@ locations = Table(
     text_("currency", default="EUR"),  # ISO 4217
     int_("supply_a", null=True),  # the main breaker, amperes a phase
     int_("supply_phases", null=True),  # 1 or 3
+    int_("site_until_ms", null=True),  # its meter gave values until here (site_slots); None: never any
     Index(None, "organisation_id", "name"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table, text
+from sqlalchemy import DDL, Index, PrimaryKeyConstraint, Table, event, text
 
 from borne.store.schema.columns import blob_, id_, int_, metadata, sums, text_
 
@@ -52,6 +52,7 @@ sessions = Table(
     Index(None, "organisation_id", "id"),
     Index(None, "organisation_id", "ended_ms", "id"),
     Index(None, "organisation_id", "location_id", "id"),
+    Index(None, "organisation_id", "location_id", "ended_ms"),
     Index(None, "organisation_id", "person_id", "id"),
     Index(None, "organisation_id", "tag", "id"),
     Index(None, "organisation_id", "started_ms"),
@@ -71,6 +72,7 @@ session_messages = Table(
     PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
     Index(None, "charger_id", "transaction", "received_ms"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (received_ms)",
 )
 
 readings = Table(
@@ -91,7 +93,20 @@ readings = Table(
     text_("raw", null=True),
     PrimaryKeyConstraint("received_ms", "charger_id", "idx"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (received_ms)",
 )
+
+# On PostgreSQL these two are partitioned by time of receipt (store/partitions.py). What fits in no partition lands in this one.
+PARTITIONED = (session_messages, readings)
+
+
+def rest_of(table: Table) -> DDL:
+    """What makes a partitioned table's partition for all that fits in no other."""
+    return DDL(f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT")
+
+
+for _table in PARTITIONED:
+    event.listen(_table, "after_create", rest_of(_table).execute_if(dialect="postgresql"))
 
 # What is known of a session's meter: all its samples (core.metering.Sample), so that it can be measured anew.
 session_curves = Table(
