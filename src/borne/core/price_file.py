@@ -6,20 +6,20 @@ before it. Nothing of a file is taken when one of its lines is wrong.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from borne.core.metering import HOUR_MS, SLOT_MS
 from borne.core.money import MICROS
+from borne.core.table_file import BadFileError, Rows, instant_ms, lacks_offset, rows_of
 
 LINES_MOST = 40_000  # a year of quarters of an hour, and some
 PROBLEMS_MOST = 20
+COLUMNS = ("start", "end", "price")
+NEEDED = (("start",), ("price",))
 LONGEST_MS = 24 * HOUR_MS
 PRICE_MOST = 1_000 * MICROS
 _PRICE = re.compile(r"([+-]?)(\d{1,6})(?:[.,](\d{0,12}))?", re.ASCII)
@@ -58,49 +58,14 @@ class _BadLineError(ValueError):
 
 def read(text: str) -> PriceFile:
     """Read a file of either kind: JSON begins with a bracket."""
-    text = text.replace("\0", "").lstrip("\ufeff").strip()
-    if not text:
-        return PriceFile(problems=(Problem(0, "empty"),))
-    rows = _json_rows(text) if text[0] in "[{" else _csv_rows(text)
-    if isinstance(rows, Problem):
-        return PriceFile(problems=(rows,))
-    if len(rows) > LINES_MOST:
-        return PriceFile(problems=(Problem(0, "large"),))
+    try:
+        rows = rows_of(text, COLUMNS, NEEDED, LINES_MOST)
+    except BadFileError as error:
+        return PriceFile(problems=(Problem(error.line, error.word, error.text),))
     return _slots_of(rows)
 
 
-def _csv_rows(text: str) -> list[tuple[int, Sequence[object]]] | Problem:
-    """(line, (start, end or None, price)) of each line."""
-    head = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-    try:
-        names = [cell.strip().casefold() for cell in next(reader)]
-        if "start" not in names or "price" not in names:
-            return Problem(1, "header", head[:60])
-        start, price, end = names.index("start"), names.index("price"), names.index("end") if "end" in names else None
-        found: list[tuple[int, Sequence[object]]] = []
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            cells = [cell.strip() for cell in row] + [""] * (len(names) - len(row))
-            ended = None if end is None else cells[end] or None
-            found.append((reader.line_num, (cells[start], ended, cells[price]) if len(row) <= len(names) else ()))
-            if len(found) > LINES_MOST:
-                break
-    except csv.Error:
-        return Problem(reader.line_num, "cells")
-    return found
-
-
-def _json_rows(text: str) -> list[tuple[int, Sequence[object]]] | Problem:
-    try:
-        said = msgspec.json.decode(text.encode("utf-8", "ignore"), type=list[dict[str, object]], strict=True)
-    except (msgspec.DecodeError, RecursionError):
-        return Problem(0, "json")
-    return [(number, (one.get("start"), one.get("end"), one.get("price"))) for number, one in enumerate(said, 1)]
-
-
-def _slots_of(rows: Iterable[tuple[int, Sequence[object]]]) -> PriceFile:
+def _slots_of(rows: Rows) -> PriceFile:
     lines: list[_Line] = []
     problems: list[Problem] = []
     for number, cells in rows:
@@ -112,8 +77,6 @@ def _slots_of(rows: Iterable[tuple[int, Sequence[object]]]) -> PriceFile:
                 break
     if problems:
         return PriceFile(problems=tuple(problems))
-    if not lines:
-        return PriceFile(problems=(Problem(0, "empty"),))
     return _expanded(sorted(lines, key=lambda line: line.start_ms))
 
 
@@ -134,28 +97,21 @@ def _expanded(lines: Sequence[_Line]) -> PriceFile:
     return PriceFile(problems=tuple(problems)) if problems else PriceFile(tuple(sorted(found.items())))
 
 
-def _line(number: int, cells: Sequence[object]) -> _Line:
-    if len(cells) != 3:
+def _line(number: int, cells: Mapping[str, object]) -> _Line:
+    if not cells:
         raise _BadLineError("cells")
-    start, end, price = cells
-    start_ms = _instant_ms(start)
-    end_ms = None if end is None else _instant_ms(end, "end")
+    end, start_ms = cells.get("end"), _quarter_ms(cells.get("start"), "start")
+    end_ms = None if end is None else _quarter_ms(end, "end")
     if end_ms is not None and not 0 < end_ms - start_ms <= LONGEST_MS:
         raise _BadLineError("end", end)
-    return _Line(number, start_ms, end_ms, _micros(price))
+    return _Line(number, start_ms, end_ms, _micros(cells.get("price")))
 
 
-def _instant_ms(value: object, word: Word = "start") -> int:
-    """An ISO 8601 instant with its offset, on a quarter of an hour."""
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) and len(value) <= 40 else None
-    except ValueError:
-        found = None
-    if found is None or not 2000 <= found.year < 2200:
-        raise _BadLineError(word, "" if value is None else value)
-    if found.tzinfo is None:
-        raise _BadLineError("offset", value)
-    at_ms = round(found.timestamp() * 1_000)
+def _quarter_ms(value: object, word: Word) -> int:
+    """An instant on a quarter of an hour."""
+    at_ms = instant_ms(value)
+    if at_ms is None:
+        raise _BadLineError("offset" if lacks_offset(value) else word, "" if value is None else value)
     if at_ms % SLOT_MS:
         raise _BadLineError("quarter", value)
     return at_ms
