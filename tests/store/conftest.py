@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy
 
 from borne.store.db import Database, create_database
-from borne.store.schema import metadata
+from borne.store.schema import PARTITIONED, metadata
+from borne.store.schema.sessions import rest_of
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -30,6 +31,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
                 await tx.run(sqlalchemy.schema.CreateTable(table))
                 for index in table.indexes:
                     await tx.run(sqlalchemy.schema.CreateIndex(index))
+            if database.dialect == "postgresql":
+                for table in PARTITIONED:
+                    await tx.run(rest_of(table))
         yield database
     finally:
         await database.close()

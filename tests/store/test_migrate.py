@@ -27,6 +27,8 @@ POSTGRES_TABLES = """
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
     UNION ALL SELECT 'index', tablename, indexname, indexdef, '', '', '' FROM pg_indexes
     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    UNION ALL SELECT 'partitions', partrelid::regclass::text, pg_get_partkeydef(partrelid), partdefid::regclass::text,
+        '', '', '' FROM pg_partitioned_table
 """
 
 
