@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering import SLOT_MS, Slot
+from borne.core.site_meter import SiteSlot
+from borne.core.statistics import PricedSlot
 from borne.core.tariff import (
     Band,
     Dynamic,
@@ -27,8 +31,8 @@ from borne.core.tariff import (
     rounded,
     slots_between,
 )
-from borne.engine.prices import Prices
-from borne.store import energy_prices as store
+from borne.engine.prices import Place, Prices
+from borne.store import energy_prices, site_meter
 
 PARIS = ZoneInfo("Europe/Paris")
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
@@ -204,43 +208,104 @@ beginnings = st.one_of(
 )
 
 
-async def _priced(
-    history: list[EnergyPrice], listed: Mapping[int, int], slots: list[int], zone: ZoneInfo
-) -> dict[int, int]:
-    """engine.prices with a store that holds just this."""
+class Known:
+    """What the store holds: prices, a list, and the values of the location's meter."""
 
-    class Kept:
-        def now_ms(self) -> int:
-            return 0
+    def __init__(
+        self, history: list[EnergyPrice], listed: Mapping[int, int], site: Mapping[int, tuple[int, int, int]]
+    ) -> None:
+        self.history, self.listed, self.site = history, listed, site
 
-    async def of_location(_db: object, _location_id: int) -> list[EnergyPrice]:
-        return history
+    def now_ms(self) -> int:
+        return 0
 
-    async def of_list(_db: object, _list_id: int, wanted: list[int]) -> dict[int, int]:
-        return {slot_ms: micros for slot_ms, micros in listed.items() if slot_ms in wanted}
+    async def of_location(self, _db: object, _location_id: int) -> list[EnergyPrice]:
+        return self.history
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "of_location", of_location)
-        patch.setattr(store, "listed", of_list)
-        return await Prices(None, Kept()).of_slots(1, slots, zone)  # type: ignore[arg-type]
+    async def of_list(self, _db: object, _list_id: int, wanted: list[int]) -> dict[int, int]:
+        return {slot_ms: micros for slot_ms, micros in self.listed.items() if slot_ms in wanted}
+
+    async def between(self, _db: object, _org: int, _location_id: int, from_ms: int, until_ms: int) -> list[SiteSlot]:
+        return [SiteSlot(at, *values) for at, values in sorted(self.site.items()) if from_ms <= at < until_ms]
+
+    def priced(
+        self, energy: Mapping[int, int], zone: ZoneInfo, before: tuple[PricedSlot, ...] = ()
+    ) -> tuple[PricedSlot, ...]:
+        """engine.prices over just this."""
+        until_ms = max(self.site, default=None)
+        place = Place(1, 1, zone, None if until_ms is None else until_ms + SLOT_MS)
+        slots = [Slot(slot_ms, wh, 0, SLOT_MS, 0) for slot_ms, wh in energy.items()]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(energy_prices, "of_location", self.of_location)
+            patch.setattr(energy_prices, "listed", self.of_list)
+            patch.setattr(site_meter, "between", self.between)
+            found, _ = asyncio.run(Prices(None, self).priced(place, slots, before))  # type: ignore[arg-type]
+        return found
+
+
+def oracle_cost(
+    known: Known, energy: Mapping[int, int], zone: ZoneInfo
+) -> tuple[dict[int, Fraction | None], Fraction, int]:
+    """Prices by slot, the whole cost, and the solar energy: each slot by itself, in fractions, floors by counting up."""
+    prices, total, sum_wh = {}, Fraction(0), 0
+    for slot_ms, wh in energy.items():
+        price = prices[slot_ms] = oracle_price(known.history, slot_ms, zone, known.listed)
+        imported, exported, solar = known.site.get(slot_ms, (0, 0, 0))
+        own = max(solar - exported, 0)
+        share = Fraction(own, own + imported) if own + imported else Fraction(0)
+        solar_wh = math.floor(wh * share)
+        began = [one for one in known.history if one.from_ms <= slot_ms]
+        earned = sorted(began, key=lambda one: one.from_ms)[-1].feed_in_micros if began else 0
+        total += Fraction(wh - solar_wh) * (price or 0) + Fraction(solar_wh) * earned
+        sum_wh += solar_wh
+    return prices, total, sum_wh
+
+
+histories = st.lists(st.tuples(st.integers(-50, 40), tariffs, st.integers(0, 300_000)), min_size=1, max_size=4,
+                     unique_by=lambda one: one[0])  # fmt: skip
+of_meters = st.tuples(st.integers(0, 5_000), st.integers(0, 5_000), st.integers(0, 9_000))
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    data=st.data(),
     begun_ms=beginnings,
-    zone=st.sampled_from(["Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "UTC"]),
+    zone=st.sampled_from(["Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "UTC"]).map(ZoneInfo),
+    quarters=st.lists(
+        st.tuples(st.integers(0, 6_000), st.none() | st.integers(-300_000, 900_000), st.none() | of_meters),
+        min_size=1,
+        max_size=30,
+    ),
+    told=histories,
+    split=st.integers(0, 30),
 )
-def test_random_sessions_cost_what_the_oracle_says(data: st.DataObject, begun_ms: int, zone: str) -> None:
-    """engine.prices and core.tariff against fractions: the price of each slot, and the cost of the session to the last nano."""
-    energy = data.draw(st.lists(st.integers(0, 6_000), min_size=1, max_size=40))
-    slots = [begun_ms + number * SLOT_MS for number in range(len(energy))]
-    offsets = data.draw(st.lists(st.integers(-50, len(energy)), min_size=1, max_size=4, unique=True))
-    history = [EnergyPrice(begun_ms + offset * SLOT_MS, data.draw(tariffs)) for offset in offsets]
-    listed = {slot_ms: data.draw(st.integers(-300_000, 900_000)) for slot_ms in slots if data.draw(st.booleans())}
-    there = ZoneInfo(zone)
-    found = asyncio.run(_priced(history, listed, slots, there))
-    expected = {slot_ms: oracle_price(history, slot_ms, there, listed) for slot_ms in slots}
-    assert found == {slot_ms: value for slot_ms, value in expected.items() if value is not None}
-    exact = sum((Fraction(wh) * (expected[at] or 0) for at, wh in zip(slots, energy, strict=True)), Fraction(0))
-    assert sum(cost_nanos(wh, found.get(at, 0)) for at, wh in zip(slots, energy, strict=True)) == exact
+def test_random_sessions_cost_what_the_oracle_says(
+    begun_ms: int,
+    zone: ZoneInfo,
+    quarters: list[tuple[int, int | None, tuple[int, int, int] | None]],
+    told: list[tuple[int, Tariff, int]],
+    split: int,
+) -> None:
+    """Against fractions: the price of each slot, its solar share, and the cost of the session to the last nano.
+
+    Once with all that is known at once; and once with a list and a meter whose values come after a part was measured, which must
+    end the same.
+    """
+    slots = [begun_ms + number * SLOT_MS for number in range(len(quarters))]
+    energy = {at: wh for at, (wh, _, _) in zip(slots, quarters, strict=True)}
+    listed = {at: micros for at, (_, micros, _) in zip(slots, quarters, strict=True) if micros is not None}
+    site = {at: values for at, (_, _, values) in zip(slots, quarters, strict=True) if values is not None}
+    history = [EnergyPrice(begun_ms + offset * SLOT_MS, tariff, feed_in) for offset, tariff, feed_in in told]
+    known = Known(history, listed, site)
+    prices, cost, solar_wh = oracle_cost(known, energy, zone)
+    at_once = known.priced(energy, zone)
+    assert {slot.slot_ms: slot.price_micros for slot in at_once} == prices
+    assert sum(slot.cost_nanos for slot in at_once) == cost
+    assert sum(slot.solar_wh for slot in at_once) == solar_wh <= sum(energy.values())
+    early = {at: micros for at, micros in listed.items() if at < begun_ms + split * SLOT_MS}
+    before = Known(history, early, {}).priced(energy, zone)
+    assert known.priced(energy, zone, before) == at_once
+    changed = [msgspec.structs.replace(one, tariff=Fixed(1), feed_in_micros=1) for one in history]
+    final = Known(changed, dict.fromkeys(slots, 7), site).priced(energy, zone, at_once)
+    for was, slot in zip(at_once, final, strict=True):
+        if was.price_micros is not None and not was.is_provisional:
+            assert slot == was, "what was priced stays, whatever counts later"

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.site_meter import SiteSlot, solar_of
 from borne.core.statistics import PricedSlot
 
+NO_METER: Mapping[int, SiteSlot] = MappingProxyType({})
 PETROL_G_LITRE = 2_348
 KIND = Literal["pump_price", "petrol_use", "electric_use", "efficiency", "grid_co2"]
 KINDS: tuple[KIND, ...] = get_args(KIND)
@@ -101,21 +105,35 @@ class AtOnce(msgspec.Struct, frozen=True):
     saved_nanos: int
 
 
-def against_charging_at_once(begun_ms: int, over_ms: int, slots: Sequence[PricedSlot], power_w: int) -> AtOnce | None:
+def against_charging_at_once(
+    begun_ms: int,
+    over_ms: int,
+    slots: Sequence[PricedSlot],
+    power_w: int,
+    site: Mapping[int, SiteSlot] = NO_METER,
+) -> AtOnce | None:
     """The session simulated anew: all its energy at `power_w` from its beginning, priced by the very prices of its slots.
 
+    `site`: what the location's meter says of them; what is moved gets the solar share of its new slot.
     None where a price that it needs is not known, or where nothing was charged.
     """
     energy_wh = sum(slot.energy_wh for slot in slots)
-    prices = {slot.slot_ms: slot.price_micros for slot in slots}
     if not energy_wh or power_w <= 0:
         return None
     shares = _at_full_power(begun_ms, over_ms, energy_wh, power_w)
-    cost_nanos = _cost_nanos(shares, prices)
-    actual = _cost_nanos([(slot.slot_ms, slot.energy_wh) for slot in slots], prices)
-    if cost_nanos is None or actual is None:
+    known = {slot.slot_ms: slot for slot in slots}
+    moved = [
+        replace(known.get(slot_ms, _unknown(slot_ms)), energy_wh=wh, solar_wh=solar_of(wh, site.get(slot_ms)))
+        for slot_ms, wh in shares
+    ]
+    if any(slot.unpriced_wh for slot in (*moved, *slots)):
         return None
-    return AtOnce(tuple(shares), cost_nanos, cost_nanos - actual)
+    cost_nanos = sum(slot.cost_nanos for slot in moved)
+    return AtOnce(tuple(shares), cost_nanos, cost_nanos - sum(slot.cost_nanos for slot in slots))
+
+
+def _unknown(slot_ms: int) -> PricedSlot:
+    return PricedSlot(slot_ms, 0, 0, 0, 0, None)
 
 
 def _at_full_power(begun_ms: int, over_ms: int, energy_wh: int, power_w: int) -> list[tuple[int, int]]:
@@ -131,16 +149,6 @@ def _at_full_power(begun_ms: int, over_ms: int, energy_wh: int, power_w: int) ->
         given_wh += share_wh
         slot_ms += SLOT_MS
     return shares
-
-
-def _cost_nanos(shares: Sequence[tuple[int, int]], prices: Mapping[int, int | None]) -> int | None:
-    total = 0
-    for slot_ms, energy_wh in shares:
-        micros = prices.get(slot_ms)
-        if micros is None and energy_wh:
-            return None
-        total += energy_wh * (micros or 0)
-    return total
 
 
 def nearest(value: Fraction) -> int:

@@ -64,6 +64,17 @@ class EnergyPrice(msgspec.Struct, frozen=True):
     feed_in_micros: int = 0
 
 
+class SlotPrice(msgspec.Struct, frozen=True):
+    """What a kWh of a slot costs (None: nothing says it), and what it would have earned.
+
+    `is_provisional`: the slot's list has a gap there; a price that comes later takes its place.
+    """
+
+    micros: int | None
+    feed_in_micros: int | None
+    is_provisional: bool
+
+
 def price_at(prices: Iterable[EnergyPrice], at_ms: int) -> EnergyPrice | None:
     """What counts at an instant: the last that began; None before the first."""
     return max((price for price in prices if price.from_ms <= at_ms), key=lambda price: price.from_ms, default=None)
@@ -79,6 +90,12 @@ def price_micros(tariff: Tariff, slot_ms: int, zone: tzinfo, listed: Mapping[int
     if found is None:
         return tariff.micros
     return rounded(found * tariff.factor_permille, 1_000) + tariff.markup_micros
+
+
+def slot_price(price: EnergyPrice, slot_ms: int, zone: tzinfo, listed: Mapping[int, int]) -> SlotPrice:
+    """The price of a slot by what counts at its time. `listed`: prices of the tariff's list by slot."""
+    is_provisional = isinstance(price.tariff, Dynamic) and slot_ms not in listed
+    return SlotPrice(price_micros(price.tariff, slot_ms, zone, listed), price.feed_in_micros, is_provisional)
 
 
 def _band_micros(tariff: TimeOfUse, slot_ms: int, zone: tzinfo) -> int:

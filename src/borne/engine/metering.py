@@ -20,11 +20,14 @@ from msgspec.structs import replace
 
 from borne.bus.port import Bus, Hint
 from borne.core import metering as rules
-from borne.core.metering import SLOT_MS, Measured, Metering, Sample
+from borne.core.metering import SLOT_MS, Measured, Metering, Sample, Slot
 from borne.core.savings import against_charging_at_once
 from borne.core.session import NO_STOP_RECEIVED
+from borne.core.site_meter import SiteSlot
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day_start_ms
+from borne.core.tariff import SlotPrice
 from borne.engine.clock import NowMs
+from borne.engine.prices import Place
 from borne.store import metering as store
 from borne.store import settings, vehicles
 from borne.store.db import Database, Row, StoreError, Transaction
@@ -53,8 +56,14 @@ ReadingRow = tuple[Any, ...]  # as engine.writes.READING_COLUMNS
 class Prices(Protocol):
     """What energy cost at a location (engine.prices)."""
 
-    async def of_slots(self, location_id: int, slots: Sequence[int], zone: ZoneInfo) -> dict[int, int]:
-        """Micros a kWh of each slot that has a price."""
+    async def of_slots(self, location_id: int, slots: Sequence[int], zone: ZoneInfo) -> dict[int, SlotPrice]:
+        """What counts in each slot for which the location has a tariff."""
+        ...
+
+    async def priced(
+        self, place: Place, slots: Sequence[Slot], before: Sequence[PricedSlot]
+    ) -> tuple[tuple[PricedSlot, ...], dict[int, SiteSlot]]:
+        """A session's slots with prices and solar share, and what the location's meter says of them."""
         ...
 
 
@@ -221,26 +230,21 @@ class Meter:
         slot_ms = now_ms // SLOT_MS * SLOT_MS
         before = next((one for one in slots if one.slot_ms == slot_ms), PricedSlot(slot_ms, 0, 0, 0, 0, None))
         zone = zone_of(row.zone)
-        price = before.price_micros
-        if energy_wh and price is None:
+        micros, feed_in_micros = before.price_micros, before.feed_in_micros
+        if energy_wh and micros is None:
             price = (await self._prices.of_slots(row.location_id, [slot_ms], zone)).get(slot_ms)
-        after = replace(before, energy_wh=before.energy_wh + energy_wh, price_micros=price)
+            if price is not None:
+                micros, feed_in_micros = price.micros, price.feed_in_micros
+        sum_wh = before.energy_wh + energy_wh
+        after = replace(before, energy_wh=sum_wh, price_micros=micros, feed_in_micros=feed_in_micros)
         return _Late(row, now_ms, energy_wh, before, after, zone)
 
     async def _measured(self, row: Row, samples: list[Sample], before: tuple[PricedSlot, ...]) -> _Done:
         zone = zone_of(row.zone or row.time_zone)
         found = rules.measure(metering_of(row), samples)
-        prices = {slot.slot_ms: slot.price_micros for slot in before if slot.price_micros is not None}
-        missing = [slot.slot_ms for slot in found.slots if slot.slot_ms not in prices]
-        if missing:
-            prices |= await self._prices.of_slots(row.location_id, missing, zone)
-        after = tuple(
-            PricedSlot(
-                slot.slot_ms, slot.energy_wh, slot.charging_ms, slot.plugged_ms, slot.peak_w, prices.get(slot.slot_ms)
-            )
-            for slot in found.slots
-        )
-        return _Done(row, samples, found, before, after, zone)
+        place = Place(row.organisation_id, row.location_id, zone, row.site_until_ms)
+        after, site = await self._prices.priced(place, found.slots, before)
+        return _Done(row, samples, found, before, after, zone, site)
 
     async def _save(self, tx: Transaction, done: Sequence[_Done]) -> None:
         by_organisation: dict[int, Changes] = {}
@@ -294,6 +298,7 @@ class _Done:
         before: tuple[PricedSlot, ...],
         after: tuple[PricedSlot, ...],
         zone: ZoneInfo,
+        site: Mapping[int, SiteSlot],
     ) -> None:
         self.session = session
         self.samples = samples
@@ -301,6 +306,7 @@ class _Done:
         self.before = before
         self.after = after
         self.zone = zone
+        self.site = site
         self.vehicle_id: int | None = session.vehicle_id
 
     def counted(self) -> tuple[Counted, Counted]:
@@ -326,7 +332,7 @@ class _Done:
         found = self.measured
         if self.session.ended_ms is None or found.energy_wh is None:
             return None
-        at_once = against_charging_at_once(found.start_ms, found.end_ms, self.after, found.peak_w)
+        at_once = against_charging_at_once(found.start_ms, found.end_ms, self.after, found.peak_w, self.site)
         return None if at_once is None else at_once.cost_nanos
 
 

@@ -106,7 +106,8 @@ async def _today(page: PageView, place: Row) -> tuple[Chart | None, list[Stretch
     """Today's prices as bars, and as the stretches that have one price."""
     now_ms, zone = page.services.clock.now_ms(), zone_of(place.time_zone)
     slots = forms.today_slots(now_ms, zone)
-    found = await Prices(page.services.db, page.services.clock).of_slots(place.id, slots, zone)
+    prices = await Prices(page.services.db, page.services.clock).of_slots(place.id, slots, zone)
+    found = {slot_ms: price.micros for slot_ms, price in prices.items() if price.micros is not None}
     if not found:
         return None, []
     texts = {micros: words.per_kwh(page, micros, place.currency) for micros in set(found.values())}

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 
 from borne.core.scope import Scope
-from borne.store import energy_prices
+from borne.store import energy_prices, site_meter
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     chargers,
@@ -180,6 +180,7 @@ async def remove(tx: Transaction, organisation_id: int, location_id: int) -> Non
     await tx.run(_forget_staff, _key(organisation_id, location_id))
     await tx.run(_forget_invited, _key(organisation_id, location_id))
     await energy_prices.forget(tx, organisation_id, location_id)
+    await site_meter.forget(tx, organisation_id, location_id)
     await tx.run(_remove, _key(organisation_id, location_id))
 
 

@@ -38,7 +38,8 @@ _columns = (
     sessions.c.meter_stop_wh, sessions.c.start_missing, sessions.c.end_reason, sessions.c.zone, sessions.c.currency,
     sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id,
     sessions.c.tag, sessions.c.vehicle_id,
-    locations.c.time_zone, locations.c.currency.label("location_currency"), chargers.c.model,
+    locations.c.time_zone, locations.c.currency.label("location_currency"), locations.c.site_until_ms,
+    chargers.c.model,
     sessions.c.cost_nanos,
 )  # fmt: skip
 _sessions = (
