@@ -21,7 +21,7 @@ from borne.engine.metering import Meter
 from borne.engine.prices import Prices
 from borne.portal import line_chart
 from borne.portal.language import translations
-from borne.portal.session import gaps
+from borne.portal.session_events import gaps
 from borne.portal.session_words import REASONS, SUSPECTS
 from borne.store import energy_prices
 from borne.store.schema import sessions

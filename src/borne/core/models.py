@@ -10,7 +10,8 @@ from borne.core.facts import RestartKind
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A kind of charger. `usual_restart_ms` is how long a restart takes, until it is learnt; None in `amps`: not known."""
+    """A kind of charger. `usual_restart_ms` is how long a restart takes, until it is learnt; None in `amps` (of a phase) and
+    `max_w`: not known."""
 
     id: str
     name: str
@@ -20,6 +21,7 @@ class Model(msgspec.Struct, frozen=True):
     current: Literal["AC", "DC"] = "AC"
     link: str = ""
     amps: tuple[int, int] | None = None
+    max_w: int | None = None
     protocol: str = ""
     note: str = ""
 
@@ -43,10 +45,10 @@ CATALOGUE: tuple[Model, ...] = (
     Model(
         "quasar-2", "Quasar 2", link="Wi-Fi, Bluetooth, Ethernet", amps=(6, 32), current="DC", usual_restart_ms=120_000
     ),
-    Model("supernova-60", "Supernova 60", current="DC", usual_restart_ms=_DC_RESTART_MS),
-    Model("supernova-150", "Supernova 150", current="DC", usual_restart_ms=_DC_RESTART_MS),
-    Model("supernova-180", "Supernova 180", current="DC", usual_restart_ms=_DC_RESTART_MS),
-    Model("hypernova", "Hypernova", current="DC", usual_restart_ms=_DC_RESTART_MS),
+    Model("supernova-60", "Supernova 60", current="DC", max_w=60_000, usual_restart_ms=_DC_RESTART_MS),
+    Model("supernova-150", "Supernova 150", current="DC", max_w=150_000, usual_restart_ms=_DC_RESTART_MS),
+    Model("supernova-180", "Supernova 180", current="DC", max_w=180_000, usual_restart_ms=_DC_RESTART_MS),
+    Model("hypernova", "Hypernova", current="DC", max_w=350_000, usual_restart_ms=_DC_RESTART_MS),
     Model("other", "Other OCPP charger", usual_restart_ms=60_000),
 )
 MODELS: dict[str, Model] = {model.id: model for model in CATALOGUE}

@@ -1,15 +1,19 @@
-"""Lines made by the server: power as an area and energy as a line over time, with the same figures as rows of a table."""
+"""A session over time: power as an area, energy as a line, the limit as steps. As SVG and rows of a table made by the server, and
+as the figures that `js/chart.js` draws in their place."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from borne.core.metering import Curve
+from borne.core.session_limits import Limit
 from borne.portal.chart import HEIGHT, WIDTH
 
 POINTS_MOST = 240
+PLOTTED_MOST = 1_000  # of each line
 ROWS_MOST = 48
 LABELS = 5
 Points = Sequence[tuple[int, int]]
@@ -21,24 +25,36 @@ class Moment(msgspec.Struct, frozen=True):
     at: str
     power_w: int | None
     energy_wh: int | None
+    limit_w: int | None = None
 
 
 class LineChart(msgspec.Struct, frozen=True):
-    """`area` and `line`: points of SVG polygons and polylines, "" where there is nothing to draw."""
+    """`area`, `line` and `limit`: points of SVG polygons and polylines, "" where there is nothing to draw."""
 
     area: str
     line: str
+    limit: str
     top_w: int
     top_wh: int
     labels: tuple[str, ...]
     moments: tuple[Moment, ...]
 
 
-def draw(curve: Curve, label: Callable[[int], str]) -> LineChart | None:
+class Plot(msgspec.Struct, frozen=True):
+    """Lines over the same instants (seconds, which only grow), in W and Wh; None where a line has no value."""
+
+    times: list[float]
+    powers: list[int | None]
+    energies: list[int | None]
+    limits: list[int | None]
+
+
+def draw(curve: Curve, label: Callable[[int], str], limit: Limit | None = None) -> LineChart | None:
     """The drawing of a session; None for one without a length or without values. `label` names an instant."""
     if curve.end_ms <= curve.start_ms or not (curve.powers or curve.energies):
         return None
-    top_w = max((value for _, value in curve.powers), default=0)
+    steps = _steps(curve, limit)
+    top_w = max((value for _, value in (*curve.powers, *steps)), default=0)
     top_wh = max((value for _, value in curve.energies), default=0)
     length_ms = curve.end_ms - curve.start_ms
     area = _points(_fewer(curve.powers), curve, top_w)
@@ -48,11 +64,55 @@ def draw(curve: Curve, label: Callable[[int], str]) -> LineChart | None:
     return LineChart(
         area=" ".join(area),
         line=" ".join(_points(_fewer(curve.energies), curve, top_wh)),
+        limit=" ".join(_points(steps, curve, top_w)),
         top_w=top_w,
         top_wh=top_wh,
         labels=tuple(label(curve.start_ms + length_ms * n // (LABELS - 1)) for n in range(LABELS)),
-        moments=_moments(curve, label),
+        moments=_moments(curve, label, steps),
     )
+
+
+def _steps(curve: Curve, limit: Limit | None) -> Points:
+    """A limit within the session: both ends of each step."""
+    found: list[tuple[int, int]] = []
+    for told_ms, power_w in () if limit is None else limit.steps:
+        at_ms = min(max(told_ms, curve.start_ms), curve.end_ms)
+        if found:
+            found.append((at_ms, found[-1][1]))
+        found.append((at_ms, power_w))
+    return [*found, (curve.end_ms, found[-1][1])] if found else []
+
+
+def plot(curve: Curve, limit: Limit | None = None) -> Plot:
+    """The same for `js/chart.js`."""
+    lines = [_growing(_fewer(points, PLOTTED_MOST)) for points in (curve.powers, curve.energies, _steps(curve, limit))]
+    times = sorted({at_ms for line in lines for at_ms, _ in line})
+    powers, energies, limits = (_between(line, times) for line in lines)
+    return Plot([at_ms / 1_000 for at_ms in times], powers, energies, limits)
+
+
+def _growing(points: Points) -> Points:
+    """Where two values have one instant, the second comes a millisecond later."""
+    found: list[tuple[int, int]] = []
+    for at_ms, value in points:
+        found.append((max(at_ms, found[-1][0] + 1) if found else at_ms, value))
+    return found
+
+
+def _between(points: Points, instants: Sequence[int]) -> list[int | None]:
+    """The values at these instants as lines between the points have them."""
+    known = [at_ms for at_ms, _ in points]
+    found: list[int | None] = []
+    for at_ms in instants:
+        after = bisect_right(known, at_ms)
+        if not after or at_ms > known[-1]:
+            found.append(None)
+            continue
+        from_ms, value = points[after - 1]
+        until_ms, other = points[min(after, len(points) - 1)]
+        share = (at_ms - from_ms) / (until_ms - from_ms) if until_ms > from_ms else 0
+        found.append(round(value + (other - value) * share))
+    return found
 
 
 def _points(points: Points, curve: Curve, top: int) -> list[str]:
@@ -63,21 +123,21 @@ def _points(points: Points, curve: Curve, top: int) -> list[str]:
     ]
 
 
-def _fewer(points: Points) -> Points:
+def _fewer(points: Points, most: int = POINTS_MOST) -> Points:
     """As many as can be told apart; the highest of each stretch stays, and both ends."""
-    if len(points) <= POINTS_MOST:
+    if len(points) <= most:
         return points
-    size = -(-len(points) // POINTS_MOST)
+    size = -(-len(points) // most)
     inner = [max(points[n : n + size], key=lambda point: point[1]) for n in range(1, len(points) - 1, size)]
     return [points[0], *inner, points[-1]]
 
 
-def _moments(curve: Curve, label: Callable[[int], str]) -> tuple[Moment, ...]:
+def _moments(curve: Curve, label: Callable[[int], str], steps: Points) -> tuple[Moment, ...]:
     instants = sorted({at_ms for at_ms, _ in (*curve.powers, *curve.energies)})
     step = max(1, -(-len(instants) // ROWS_MOST))
     chosen = [*instants[:-1:step], instants[-1]]
-    powers, energies = _held(curve.powers, chosen), _held(curve.energies, chosen)
-    return tuple(map(Moment, map(label, chosen), powers, energies))
+    powers, energies, limits = (_held(points, chosen) for points in (curve.powers, curve.energies, steps))
+    return tuple(map(Moment, map(label, chosen), powers, energies, limits))
 
 
 def _held(points: Points, instants: Sequence[int]) -> list[int | None]:

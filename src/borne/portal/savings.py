@@ -16,15 +16,15 @@ from babel.dates import format_date
 from litestar import Response, get, post
 
 from borne.core.money import MICROS, micros_of
-from borne.core.savings import KINDS, USUAL, Assumption, Inputs, Petrol, against_petrol, counting
+from borne.core.savings import KIND, KINDS, USUAL, Assumption, Inputs, Petrol, against_petrol, counting
 from borne.core.statistics import day_start_ms
 from borne.engine.audit import About
 from borne.portal import location_form
 from borne.portal.forms import Form, number_of, text_of
 from borne.portal.frame import Page, PageView
 from borne.portal.language import N_
+from borne.portal.periods import PERIODS, Period, day_of, number_of_day, period_of
 from borne.portal.sessions import zone_of
-from borne.portal.statistics import PERIODS, Period, day_of, number_of_day, period_of
 from borne.store import charger_list, organisations, statistics
 from borne.store import savings as store
 from borne.store.db import Row
@@ -122,7 +122,7 @@ async def index(page: Page) -> Response[str]:
     currencies = await statistics.currencies(db, scope.organisation_id)
     currency = currencies[0] if currencies else PUMP_CURRENCY
     assumed = await store.assumed(db, scope.organisation_id)
-    lines, vehicles, others = await _lines(page, period, zone, assumed, currency, location_id)
+    lines, vehicles, others = await lines_of(page, period, zone, assumed, currency, location_id)
     months, by_vehicle = _by_month(page, lines), _by_vehicle(page, lines, vehicles)
     return page.show(
         "savings/index.html",
@@ -136,8 +136,8 @@ async def index(page: Page) -> Response[str]:
         location_id=location_id,
         currency=currency,
         others_wh=others,
-        pump_currency=_pump_currency(assumed, number_of_day(today)),
-        inputs=_inputs_shown(page, assumed, number_of_day(today)),
+        pump_currency=pump_currency(assumed, number_of_day(today)),
+        inputs=inputs_shown(page, assumed, number_of_day(today)),
         month_of=lambda day: _month(page, day),
     )
 
@@ -154,7 +154,7 @@ def _edges(period: Period, assumed: Sequence[Assumption]) -> list[date]:
     return sorted(edges)
 
 
-async def _lines(
+async def lines_of(
     page: PageView, period: Period, zone: ZoneInfo, rows: list[Row], currency: str, location_id: int | None
 ) -> tuple[list[Line], dict[int, Row], int]:
     """The lines, the vehicles in them, and the energy that was paid in other currencies."""
@@ -169,7 +169,7 @@ async def _lines(
     lines = []
     for since, row in found:
         day = number_of_day(since)
-        has_pump = _pump_currency(rows, day) == currency
+        has_pump = pump_currency(rows, day) == currency
         lines.append(_line(since, row, assumed, vehicles.get(row.vehicle_id), currency, has_pump))
     return lines, vehicles, sum(row.priced_wh for _, row in found if row.currency != currency)
 
@@ -177,11 +177,7 @@ async def _lines(
 def _line(
     since: date, row: Row, assumed: Sequence[Assumption], vehicle: Row | None, currency: str, has_pump: bool
 ) -> Line:
-    said = {kind: counting(assumed, kind, number_of_day(since)).value for kind in KINDS}
-    if vehicle is not None:
-        said["electric_use"] = vehicle.wh_100km or said["electric_use"]
-        said["petrol_use"] = vehicle.replaced_ml_100km or said["petrol_use"]
-    inputs = Inputs(**said)
+    inputs = inputs_of(assumed, number_of_day(since), vehicle)
     here = row.currency == currency
     money = against_petrol(row.priced_wh, row.cost_nanos, inputs) if here and has_pump and row.priced_wh else None
     return Line(
@@ -198,7 +194,21 @@ def _line(
     )
 
 
-def _pump_currency(rows: Sequence[Row], day: int) -> str:
+def inputs_of(assumed: Sequence[Assumption], day: int, vehicle: Row | None) -> Inputs:
+    """What is assumed on a day; a vehicle's own figures come first."""
+    said = {kind: counting(assumed, kind, day).value for kind in KINDS}
+    if vehicle is not None:
+        said |= own_figures(vehicle)
+    return Inputs(**said)
+
+
+def own_figures(vehicle: Row) -> dict[KIND, int]:
+    """What is known of a vehicle that is assumed of others."""
+    known: dict[KIND, int | None] = {"electric_use": vehicle.wh_100km, "petrol_use": vehicle.replaced_ml_100km}
+    return {kind: value for kind, value in known.items() if value}
+
+
+def pump_currency(rows: Sequence[Row], day: int) -> str:
     """The currency of the pump price that counts on a day."""
     fitting = [row for row in rows if row.kind == "pump_price" and row.from_day <= day]
     newest = max(fitting, key=lambda row: (row.from_day, row.id), default=None)
@@ -244,22 +254,28 @@ class Shown(msgspec.Struct, frozen=True):
     who: str = ""
 
 
-def _value(page: PageView, kind: str, value: int, currency: str) -> str:
+def value_text(page: PageView, kind: str, value: int, currency: str) -> str:
     _, unit, per, _, _ = FIELDS[kind]
     if kind == "pump_price":
         return f"{location_form.price(page, value, currency)} {page._('a litre')}"
     return f"{page.formats.number(value * per / MICROS, 1)} {page._(unit) if len(unit) > 1 else unit}"
 
 
-def _inputs_shown(page: PageView, rows: list[Row], day: int) -> list[Shown]:
+def inputs_shown(page: PageView, rows: list[Row], day: int, vehicle: Row | None = None) -> list[Shown]:
+    """All that is assumed on a day, with what is known of a vehicle in its place."""
     assumed = store.as_assumptions(rows)
+    own = own_figures(vehicle) if vehicle is not None else {}
     found = []
     for kind in KINDS:
-        one = counting(assumed, kind, day)
+        one, name = counting(assumed, kind, day), page._(FIELDS[kind][0])
+        if vehicle is not None and kind in own:
+            source = page._("Vehicle: %(name)s", name=vehicle.name)
+            found.append(Shown(kind, name, value_text(page, kind, own[kind], ""), "", source))
+            continue
         since = page.formats.day(day_of(one.from_day)) if one.from_day else ""
         source = page._(one.source) if one is USUAL[kind] else one.source
-        value = _value(page, kind, one.value, _pump_currency(rows, day))
-        found.append(Shown(kind, page._(FIELDS[kind][0]), value, since, source))
+        value = value_text(page, kind, one.value, pump_currency(rows, day))
+        found.append(Shown(kind, name, value, since, source))
     return found
 
 
@@ -272,7 +288,7 @@ async def _assumptions(
         Shown(
             row.kind,
             page._(FIELDS[row.kind][0]),
-            _value(page, row.kind, row.value, row.currency or PUMP_CURRENCY),
+            value_text(page, row.kind, row.value, row.currency or PUMP_CURRENCY),
             page.formats.day(day_of(row.from_day)),
             row.source,
             row.person_name,
@@ -284,7 +300,7 @@ async def _assumptions(
     return page.show(
         "savings/assumptions.html",
         status,
-        inputs=_inputs_shown(page, rows, today),
+        inputs=inputs_shown(page, rows, today),
         history=history,
         fields=[(kind, page._(name)) for kind, (name, *_) in FIELDS.items()],
         units={kind: page._(unit) if len(unit) > 1 else unit for kind, (_, unit, *_) in FIELDS.items()},

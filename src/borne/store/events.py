@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, select
 
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import chargers, dead_letters, events
-from borne.store.tenancy import across
+from borne.store.tenancy import across, beside
 
 EVENT_COLUMNS = ("charger_id", "at_ms", "kind", "details")
 NEWEST = 2**62
@@ -23,6 +23,18 @@ _of_charger = (
     )
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))
+)
+_during = across(
+    select(events.c.id, events.c.at_ms, events.c.kind, events.c.details)
+    .where(
+        events.c.charger_id == bindparam("charger_id"),
+        beside(events.c.at_ms) >= bindparam("from_ms"),
+        beside(events.c.at_ms) <= bindparam("until_ms"),
+        events.c.kind.in_(bindparam("kinds", expanding=True)),
+    )
+    .order_by(events.c.id)
+    .limit(bindparam("most")),
+    "the session that names this charger was found inside the scope",
 )
 _oldest = select(events.c.id).where(events.c.at_ms < bindparam("before_ms")).order_by(events.c.at_ms)
 _prune = across(
@@ -46,6 +58,14 @@ async def of_charger(
     """Rows of id, at_ms, kind, details, newest first; none when the charger is another organisation's."""
     wanted = {"organisation_id": organisation_id, "charger_id": charger_id, "before_id": before_id, "most": limit}
     return await db.all(_of_charger, wanted)
+
+
+async def during(
+    db: Reader, charger_id: int, from_ms: int, until_ms: int, kinds: Sequence[str], limit: int
+) -> list[Row]:
+    """Rows of id, at_ms, kind, details of these kinds between two instants, in order; the caller has seen to the scope."""
+    wanted = {"charger_id": charger_id, "from_ms": from_ms, "until_ms": until_ms, "kinds": list(kinds), "most": limit}
+    return await db.all(_during, wanted)
 
 
 async def prune(tx: Transaction, before_ms: int, limit: int = 2000) -> int:

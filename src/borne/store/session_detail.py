@@ -35,6 +35,7 @@ _one = (
         S.suspects, S.cost_nanos, S.currency, S.vehicle_id, S.at_once_nanos,
         func.coalesce(chargers.c.name, archived_chargers.c.name).label("charger_name"),
         func.coalesce(chargers.c.serial, archived_chargers.c.serial).label("serial"),
+        func.coalesce(chargers.c.model, archived_chargers.c.model, "other").label("model"),
         chargers.c.id.is_not(None).label("is_here"),
         locations.c.name.label("location_name"),
         func.coalesce(S.zone, locations.c.time_zone).label("time_zone"),
