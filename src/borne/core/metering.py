@@ -16,8 +16,10 @@ from typing import Literal
 
 import msgspec
 
-SLOT_MS = 900_000
-HOUR_MS = 3_600_000
+from borne.core.metering_slots import HOUR_MS as HOUR_MS  # noqa: PLC0414 - part of what this file offers
+from borne.core.metering_slots import SLOT_MS as SLOT_MS  # noqa: PLC0414
+from borne.core.metering_slots import Slot as Slot  # noqa: PLC0414
+from borne.core.metering_slots import Slots, mean_w
 
 Suspect = Literal[
     "stop_below_start",  # the last register value lies below the first, and nothing explains it
@@ -39,7 +41,6 @@ DOUBTFUL: frozenset[Suspect] = frozenset(("stop_below_start", "register_fell", "
 
 MAX_W = 1_000_000  # no charger gives more; used where its own limit is not known
 SLACK_WH = 1_000  # a register may be late by so much
-CHARGING_W = 100  # below that a car is plugged in, not charging
 AHEAD_MS = 300_000  # a charger's clock may be ahead of ours by this
 OLDEST_MS = 1_577_836_800_000  # 2020-01-01: a clock that was never set says 1970 or 2000
 
@@ -73,24 +74,18 @@ class Metering(msgspec.Struct, frozen=True, kw_only=True):
     no_start: bool = False
 
 
-class Slot(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A quarter of an hour of a session."""
-
-    slot_ms: int
-    energy_wh: int
-    charging_ms: int
-    plugged_ms: int
-    peak_w: int
-
-
 class Measured(msgspec.Struct, frozen=True):
-    """What a session took. `energy_wh` None: not known, `suspects` say why. The slots' energies add up to it exactly."""
+    """What a session took. `energy_wh` None: not known, `suspects` say why. The slots' energies add up to it exactly.
+
+    `power_w`: the last one that was said.
+    """
 
     start_ms: int
     end_ms: int
     energy_wh: int | None
     slots: tuple[Slot, ...]
     suspects: tuple[Suspect, ...]
+    power_w: int | None = None
 
     @property
     def charging_ms(self) -> int:
@@ -111,7 +106,7 @@ class Curve(msgspec.Struct, frozen=True):
     energies: tuple[tuple[int, int], ...]
 
 
-class _Step(msgspec.Struct, frozen=True, gc=False):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """Energy between two instants."""
 
     from_ms: int
@@ -119,51 +114,83 @@ class _Step(msgspec.Struct, frozen=True, gc=False):
     energy_wh: int
 
 
+class Course(msgspec.Struct, frozen=True):
+    """A session in the order of time: samples with their instants, register values that are believed, the energy between them.
+
+    Where the energy is not to be believed there are no steps.
+    """
+
+    start_ms: int
+    end_ms: int
+    placed: list[tuple[int, Sample]]
+    points: list[tuple[int, int]]
+    steps: list[Step]
+    suspects: frozenset[Suspect]
+
+    @property
+    def energy_wh(self) -> int | None:
+        return sum(step.energy_wh for step in self.steps) if self.steps else None
+
+    @property
+    def power_w(self) -> int | None:
+        return next((one.power_w for _, one in reversed(self.placed) if one.power_w is not None), None)
+
+
 def measure(session: Metering, samples: Iterable[Sample]) -> Measured:
     """Compute a session from everything known of it, in any order, with repeats."""
+    return measured(course(session, samples))
+
+
+def measured(went: Course) -> Measured:
+    """What a session took, by its course."""
+    slots = Slots()
+    slots.plug(went.start_ms, went.end_ms)
+    for step in went.steps:
+        slots.share(step.from_ms, step.until_ms, step.energy_wh)
+    last_ms = max(went.end_ms - 1, went.start_ms)
+    for at_ms, sample in went.placed:
+        if sample.power_w is not None:
+            slots.reach(min(at_ms, last_ms), sample.power_w)
+    suspects = tuple(sorted(went.suspects))
+    return Measured(went.start_ms, went.end_ms, went.energy_wh, slots.made(), suspects, went.power_w)
+
+
+def course(session: Metering, samples: Iterable[Sample]) -> Course:
+    """Put everything known of a session in the order of time, whatever order it came in, and leave out repeats."""
     suspects: set[Suspect] = set()
     start_ms, placed = _placed(session, samples, suspects)
     end_ms = _end_ms(session, start_ms, placed, suspects)
     placed = [(min(max(at_ms, start_ms), end_ms), sample) for at_ms, sample in placed]
-    steps = _steps(session, start_ms, end_ms, placed, suspects)
+    points = _points(session, start_ms, end_ms, placed, suspects)
+    steps = _steps(session, start_ms, end_ms, placed, points, suspects)
     if session.no_stop:
         suspects.add("no_stop")
     if session.no_start:
         suspects.add("no_start")
-    if not steps or suspects & DOUBTFUL:
-        energy_wh, steps = None, []
-    else:
-        energy_wh = sum(step.energy_wh for step in steps)
-    slots = _slots(start_ms, end_ms, steps, placed)
-    return Measured(start_ms, end_ms, energy_wh, slots, tuple(sorted(suspects)))
+    return Course(start_ms, end_ms, placed, points, [] if suspects & DOUBTFUL else steps, frozenset(suspects))
 
 
 def curve(session: Metering, samples: Iterable[Sample]) -> Curve:
     """How a session went, from the same values as `measure`."""
-    suspects: set[Suspect] = set()
-    start_ms, placed = _placed(session, samples, suspects)
-    end_ms = _end_ms(session, start_ms, placed, suspects)
-    placed = [(min(max(at_ms, start_ms), end_ms), sample) for at_ms, sample in placed]
-    steps = _steps(session, start_ms, end_ms, placed, suspects)
-    if suspects & DOUBTFUL:
-        steps = []
+    went = course(session, samples)
+    start_ms, steps = went.start_ms, went.steps
     energies = list(accumulate(steps, lambda sum_wh, step: sum_wh + step.energy_wh, initial=0))
     means = tuple(_mean_powers(steps))
-    said = tuple((at_ms, sample.power_w) for at_ms, sample in placed if sample.power_w is not None)
+    said = tuple((at_ms, sample.power_w) for at_ms, sample in went.placed if sample.power_w is not None)
     unsaid = means[:1] if said and said[0][0] > start_ms else ()  # until the first value
     return Curve(
         start_ms,
-        end_ms,
+        went.end_ms,
         (*unsaid, *said) or means,
         tuple(zip([start_ms, *(step.until_ms for step in steps)], energies, strict=True)) if steps else (),
     )
 
 
-def _mean_powers(steps: Iterable[_Step]) -> Iterator[tuple[int, int]]:
+def _mean_powers(steps: Iterable[Step]) -> Iterator[tuple[int, int]]:
     """Both ends of each step with its mean power."""
     for step in steps:
         if step.until_ms > step.from_ms:
-            power_w = step.energy_wh * HOUR_MS // (step.until_ms - step.from_ms)
+            power_w = mean_w(step.from_ms, step.until_ms, step.energy_wh)
             yield step.from_ms, power_w
             yield step.until_ms, power_w
 
@@ -178,6 +205,17 @@ def plausible_ms(device_ms: int | None, received_ms: int) -> int | None:
     return min(device_ms, received_ms)
 
 
+def instant_ms(sample: Sample) -> int | None:
+    """When a sample says that it was taken; None: by a clock that cannot be right.
+
+    By the charger's own clock, which may be a little ahead of ours, and ours may be set back; by its receipt where it says none.
+    """
+    device_ms = sample.device_ms
+    if device_ms is None:
+        return sample.received_ms
+    return device_ms if OLDEST_MS <= device_ms <= sample.received_ms + AHEAD_MS else None
+
+
 def _placed(
     session: Metering, samples: Iterable[Sample], suspects: set[Suspect]
 ) -> tuple[int, list[tuple[int, Sample]]]:
@@ -189,20 +227,16 @@ def _placed(
             suspects.add("clock")
     known: dict[tuple[int | None, ...], tuple[int, Sample]] = {}
     for sample in samples:
-        at_ms = plausible_ms(sample.device_ms, sample.received_ms)
-        if at_ms is None and sample.device_ms is not None:
+        said_ms = instant_ms(sample)
+        if said_ms is None:
             suspects.add("clock")
+            said_ms = sample.received_ms
         # A repeat has the same device time and values, and was received later.
-        key = (
-            sample.device_ms if at_ms is not None else sample.received_ms,
-            sample.register_wh,
-            sample.interval_wh,
-            sample.power_w,
-        )
-        if key not in known or sample.received_ms < known[key][1].received_ms:
-            # In the order of the charger's own clock, which may be a little ahead of ours, and ours may be set back.
-            known[key] = (sample.received_ms if at_ms is None else sample.device_ms or 0, sample)
-    ordered = sorted((one for one in known.values() if not _is_after_end(session, *one)), key=_order)
+        key = (said_ms, sample.register_wh, sample.interval_wh, sample.power_w)
+        before = known.get(key)
+        if before is None or sample.received_ms < before[1].received_ms:
+            known[key] = (said_ms, sample)
+    ordered = sorted((one for one in known.values() if not _is_after_end(session, *one)), key=order)
     times = accumulate((min(at_ms, sample.received_ms) for at_ms, sample in ordered), max)
     placed = [(at_ms, sample) for at_ms, (_, sample) in zip(times, ordered, strict=True)]
     if session.no_start:  # it began before it was known, with what is known of it first at the latest
@@ -226,11 +260,17 @@ def _is_after_end(session: Metering, at_ms: int, sample: Sample) -> bool:
     return at_ms >= session.device_ended_ms
 
 
-def _order(placed: tuple[int, Sample]) -> tuple[int, ...]:
+def order(said: tuple[int, Sample]) -> tuple[int, int, int, int, int]:
     """By time; what one instant says in an order that is always the same, a register that is higher later."""
-    at_ms, sample = placed
-    values = (sample.received_ms, sample.register_wh, sample.interval_wh, sample.power_w)
-    return (at_ms, *(-1 if value is None else value for value in values))
+    said_ms, sample = said
+    register_wh, interval_wh, power_w = sample.register_wh, sample.interval_wh, sample.power_w
+    return (
+        said_ms,
+        sample.received_ms,
+        -1 if register_wh is None else register_wh,
+        -1 if interval_wh is None else interval_wh,
+        -1 if power_w is None else power_w,
+    )
 
 
 def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample]], suspects: set[Suspect]) -> int:
@@ -250,15 +290,30 @@ def _end_ms(session: Metering, start_ms: int, placed: Sequence[tuple[int, Sample
 # ---- energy --------------------------------------------------------------------------------------------------------------
 
 
+def _points(
+    session: Metering, start_ms: int, end_ms: int, placed: Sequence[tuple[int, Sample]], suspects: set[Suspect]
+) -> list[tuple[int, int]]:
+    """Register values in the order of time, all on the same footing where they can be brought to it."""
+    between = [(at_ms, sample.register_wh) for at_ms, sample in placed if sample.register_wh is not None]
+    first, last = session.meter_start_wh, session.meter_stop_wh
+    if first is not None and _is_relative(first, last, between):
+        suspects.add("relative_register")
+        between = [(at_ms, value + first) for at_ms, value in between]
+    points = [(start_ms, first)] if first is not None else []
+    points += between
+    if session.ended_ms is not None and last is not None:
+        points.append((end_ms, last))
+    return _without_outliers(points, session.max_w, suspects)
+
+
 def _steps(
     session: Metering,
     start_ms: int,
     end_ms: int,
     placed: Sequence[tuple[int, Sample]],
+    points: list[tuple[int, int]],
     suspects: set[Suspect],
-) -> list[_Step]:
-    between = [(at_ms, sample.register_wh) for at_ms, sample in placed if sample.register_wh is not None]
-    points = _points(session, start_ms, end_ms, between, suspects)
+) -> list[Step]:
     if len(points) >= 2:
         return _register_steps(points, session.max_w, is_open=session.ended_ms is None, suspects=suspects)
     intervals = [(at_ms, sample.interval_wh) for at_ms, sample in placed if sample.interval_wh is not None]
@@ -271,21 +326,6 @@ def _steps(
         return list(_power_steps(powers, end_ms))
     suspects.add("no_energy_value")
     return []
-
-
-def _points(
-    session: Metering, start_ms: int, end_ms: int, between: list[tuple[int, int]], suspects: set[Suspect]
-) -> list[tuple[int, int]]:
-    """Register values in the order of time, all on the same footing where they can be brought to it."""
-    first, last = session.meter_start_wh, session.meter_stop_wh
-    if first is not None and _is_relative(first, last, between):
-        suspects.add("relative_register")
-        between = [(at_ms, value + first) for at_ms, value in between]
-    points = [(start_ms, first)] if first is not None else []
-    points += between
-    if session.ended_ms is not None and last is not None:
-        points.append((end_ms, last))
-    return _without_outliers(points, session.max_w, suspects)
 
 
 def _is_relative(first: int, last: int | None, between: list[tuple[int, int]]) -> bool:
@@ -305,15 +345,16 @@ def _without_outliers(points: list[tuple[int, int]], max_w: int, suspects: set[S
     for index, point in enumerate(points):
         if kept and index + 1 < len(points):
             before, after = kept[-1], points[index + 1]
-            fits = _fits(before, point, max_w) and _fits(point, after, max_w)
-            if not fits and _fits(before, after, max_w):
+            is_off = not (fits(before, point, max_w) and fits(point, after, max_w))
+            if is_off and fits(before, after, max_w):
                 suspects.add("outlier")
                 continue
         kept.append(point)
     return kept
 
 
-def _fits(before: tuple[int, int], after: tuple[int, int], max_w: int) -> bool:
+def fits(before: tuple[int, int], after: tuple[int, int], max_w: int) -> bool:
+    """Whether a register can have come from one value (instant, Wh) to the other, as far as the charger gives."""
     return 0 <= after[1] - before[1] <= _most_wh(after[0] - before[0], max_w)
 
 
@@ -321,19 +362,19 @@ def _most_wh(duration_ms: int, max_w: int) -> int:
     return duration_ms * max_w // HOUR_MS + SLACK_WH
 
 
-def _register_steps(points: list[tuple[int, int]], max_w: int, *, is_open: bool, suspects: set[Suspect]) -> list[_Step]:
+def _register_steps(points: list[tuple[int, int]], max_w: int, *, is_open: bool, suspects: set[Suspect]) -> list[Step]:
     """Differences of a register; after a reset it counts from nought."""
-    steps: list[_Step] = []
+    steps: list[Step] = []
     fell_at_end = False
     for (from_ms, before), (until_ms, after) in pairwise(points):
         most_wh = _most_wh(until_ms - from_ms, max_w)
         if after >= before:
             if after - before > most_wh:
                 suspects.add("leap")
-            steps.append(_Step(from_ms, until_ms, after - before))
+            steps.append(Step(from_ms, until_ms, after - before))
         elif after <= min(most_wh, before // 2):
             suspects.add("register_reset")
-            steps.append(_Step(from_ms, until_ms, after))
+            steps.append(Step(from_ms, until_ms, after))
         else:
             fell_at_end = True
     if fell_at_end:
@@ -342,66 +383,17 @@ def _register_steps(points: list[tuple[int, int]], max_w: int, *, is_open: bool,
     return steps
 
 
-def _interval_steps(start_ms: int, intervals: Iterable[tuple[int, int]]) -> Iterator[_Step]:
+def _interval_steps(start_ms: int, intervals: Iterable[tuple[int, int]]) -> Iterator[Step]:
     from_ms = start_ms
     for until_ms, energy_wh in intervals:
-        yield _Step(from_ms, max(from_ms, until_ms), max(energy_wh, 0))
+        yield Step(from_ms, max(from_ms, until_ms), max(energy_wh, 0))
         from_ms = max(from_ms, until_ms)
 
 
-def _power_steps(powers: Sequence[tuple[int, int]], end_ms: int) -> Iterator[_Step]:
+def _power_steps(powers: Sequence[tuple[int, int]], end_ms: int) -> Iterator[Step]:
     """Power held until the next value; the rest of a Wh is carried on, so that the sum is right to 1 Wh."""
     carried = 0
     for (from_ms, power_w), (until_ms, _) in zip(powers, [*powers[1:], (end_ms, 0)], strict=True):
         carried += max(power_w, 0) * (until_ms - from_ms)
         energy_wh, carried = divmod(carried, HOUR_MS)
-        yield _Step(from_ms, until_ms, energy_wh)
-
-
-# ---- slots ---------------------------------------------------------------------------------------------------------------
-
-
-def _slots(
-    start_ms: int, end_ms: int, steps: Iterable[_Step], placed: Iterable[tuple[int, Sample]]
-) -> tuple[Slot, ...]:
-    found: dict[int, list[int]] = {}  # slot -> energy_wh, charging_ms, plugged_ms, peak_w
-    for slot_ms, part_ms in _parts(start_ms, end_ms):
-        _of(found, slot_ms)[2] += part_ms
-    for step in steps:
-        _share(found, step)
-    for at_ms, sample in placed:
-        if sample.power_w is not None:
-            slot = _of(found, min(at_ms, max(end_ms - 1, start_ms)) // SLOT_MS * SLOT_MS)
-            slot[3] = max(slot[3], sample.power_w)
-    return tuple(Slot(slot_ms, *values) for slot_ms, values in sorted(found.items()))
-
-
-def _of(found: dict[int, list[int]], slot_ms: int) -> list[int]:
-    return found.setdefault(slot_ms, [0, 0, 0, 0])
-
-
-def _parts(from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
-    """(slot, how much of it) of a stretch of time; an instant has its slot, and no time."""
-    slot_ms = from_ms // SLOT_MS * SLOT_MS
-    if from_ms >= until_ms:
-        yield slot_ms, 0
-        return
-    while slot_ms < until_ms:
-        yield slot_ms, min(until_ms, slot_ms + SLOT_MS) - max(from_ms, slot_ms)
-        slot_ms += SLOT_MS
-
-
-def _share(found: dict[int, list[int]], step: _Step) -> None:
-    """Share a step's energy among its slots evenly over time: whole Wh whose sum is exact."""
-    duration_ms = step.until_ms - step.from_ms
-    power_w = step.energy_wh * HOUR_MS // duration_ms if duration_ms else 0
-    passed_ms = given_wh = 0
-    for slot_ms, part_ms in _parts(step.from_ms, step.until_ms):
-        passed_ms += part_ms
-        until_here_wh = step.energy_wh * passed_ms // duration_ms if duration_ms else step.energy_wh
-        slot = _of(found, slot_ms)
-        slot[0] += until_here_wh - given_wh
-        given_wh = until_here_wh
-        if power_w >= CHARGING_W:
-            slot[1] += part_ms
-            slot[3] = max(slot[3], power_w)
+        yield Step(from_ms, until_ms, energy_wh)
