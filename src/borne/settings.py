@@ -6,6 +6,7 @@ Whatever cannot be read is one sentence that names the setting and says why (Set
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import tomllib
 import typing
@@ -20,6 +21,7 @@ from borne.core.plans import PLANS
 PREFIX = "BORNE_"
 DEMO_FOLDER = "var/demo"
 RUNNING = "running.json"
+FOR_EVER = 2**62
 
 
 class SettingsError(Exception):
@@ -91,12 +93,14 @@ class Frames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many days what is behind the sums is kept; 0: for ever. Sessions, days and months stay."""
+    """How many days what is behind sessions, and their sums, are kept; 0: for ever. Sessions stay."""
 
     readings_days: Annotated[int, msgspec.Meta(ge=0)] = 90
     messages_days: Annotated[int, msgspec.Meta(ge=0)] = 400
     curves_days: Annotated[int, msgspec.Meta(ge=0)] = 400
     slots_days: Annotated[int, msgspec.Meta(ge=0)] = 1096
+    day_sums_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    month_sums_days: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -229,8 +233,17 @@ def _check(settings: Settings) -> None:
         raise SettingsError("settings: restarts.deadline_least_s is positive and at most restarts.deadline_most_s")
     if rules.at_once < 1:
         raise SettingsError("settings: restarts.at_once is at least 1")
+    _check_retention(settings.retention)
     if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise SettingsError("settings: database_url starts with sqlite:/// or postgresql://")
+
+
+def _check_retention(kept: Retention) -> None:
+    """A session is measured anew as long as it has a curve: what that changes has to be there."""
+    order = ("curves_days", "slots_days", "day_sums_days", "month_sums_days")
+    for shorter, longer in itertools.pairwise(order):
+        if (getattr(kept, longer) or FOR_EVER) < (getattr(kept, shorter) or FOR_EVER):
+            raise SettingsError(f"settings: retention.{longer} is 0 (for ever) or at least retention.{shorter}")
 
 
 def _check_network(name: str, text: str) -> None:

@@ -4,13 +4,19 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import asyncpg
 import pytest
-from sqlalchemy import text
+from alembic import command
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from borne.store import partitions
 from borne.store.db import Corrupt, Database, Row, StoreError, create_database
-from borne.store.migrate import TooNewError, known_revisions, migrate
+from borne.store.migrate import TooNewError, _config, known_revisions, migrate
+from borne.store.schema import readings, session_messages
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +118,50 @@ async def test_a_database_that_cannot_be_reached_is_told_so(tmp_path: Path) -> N
 async def test_two_programs_that_start_at_once_both_succeed(database_url: str) -> None:
     said = await asyncio.gather(*(migrated(database_url) for _ in range(3)))
     assert sorted(len(sentences) for sentences in said) == [0, 0, len(known_revisions())]
+
+
+async def upgraded(url: str, revision: str) -> None:
+    """As an older program left it."""
+
+    def upgrade(connection: Connection) -> None:
+        command.upgrade(_config(connection, lambda **_: None), revision)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    await engine.dispose()
+
+
+async def test_what_was_there_becomes_the_first_partition(postgres_database: str) -> None:
+    """Nothing is copied but what some wrong clock dated ahead; new rows beside it, and old ones go as before."""
+    now_ms = round(time.time() * 1_000)
+    columns = ("received_ms", "charger_id", "idx", "evse", "connector", "quantity", "value")
+    row = (1, 0, 1, 1, "x", 1)
+    await upgraded(postgres_database, "0005")
+    database = await opened(postgres_database)
+    async with database.transaction() as tx:
+        times = [0, now_ms - 10**10, *range(now_ms - 1_000, now_ms), now_ms + 10**10]
+        await tx.insert_many(readings, columns, [(at_ms, *row) for at_ms in times])
+        (path,) = (await tx.all(text("SELECT pg_relation_filenode('readings')")))[0]
+    await database.close()
+    await migrated(postgres_database)
+    database = await opened(postgres_database)
+    assert await database.value(text("SELECT pg_relation_filenode('readings_before')")) == path
+    async with database.transaction() as tx:
+        await tx.insert_many(readings, columns, [(at_ms, *row) for at_ms in (1, now_ms, now_ms + 30 * 86_400_000)])
+    held = "SELECT tableoid::regclass::text, count(*) FROM readings GROUP BY 1 ORDER BY 1"
+    assert [tuple(one) for one in await database.all(text(held))] == [("readings_before", 1_004), ("readings_rest", 2)]
+    (before, rest) = await partitions.of(database, readings)
+    assert before.until_ms is not None
+    assert before.until_ms == partitions.start_of(readings, before.until_ms) > now_ms
+    assert partitions.missing(readings, [before, rest], now_ms, now_ms + 7 * 86_400_000) == [before.until_ms]
+    async with database.transaction() as tx:
+        assert await partitions.prune(tx, before, now_ms, 2) == 3
+        await partitions.take_off(tx, readings, before)
+    assert await database.value(text("SELECT count(*) FROM readings")) == 2
+    # Its messages were none: nothing is left of the old table.
+    assert [one.name for one in await partitions.of(database, session_messages)] == ["session_messages_rest"]
+    await database.close()
 
 
 KILLED = """

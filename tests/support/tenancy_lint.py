@@ -29,8 +29,8 @@ from tests.support.tenants import PERSONAL, TABLES
 
 SOURCE = Path(borne.__file__).parent
 STORE = SOURCE / "store"
-# What carries statements to a database, and the migrations: no queries of their own.
-CARRIERS = {"db.py", "statements.py", "sqlite.py", "postgres.py", "migrate.py"}
+# What carries statements to a database, the migrations, and what makes and drops partitions: no queries of their own.
+CARRIERS = {"db.py", "statements.py", "sqlite.py", "postgres.py", "migrate.py", "partitions.py"}
 AS_TEXT = {"text", "TextClause", "table", "column", "DDL"}  # of SQLAlchemy: what these make cannot be read
 DRIVERS = {"sqlite3", "asyncpg"}
 SPEAK_TO_DRIVERS = ("store/lock.py", "sim/")  # the lock of one process; a simulation looks at its file from outside

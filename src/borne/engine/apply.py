@@ -22,6 +22,7 @@ from borne.engine import room as rooms
 from borne.engine.clock import NowMs
 from borne.engine.metrics import Counts
 from borne.engine.outcome import IGNORED, Outcome
+from borne.engine.partitions import Partitions
 from borne.engine.reactions import react
 from borne.engine.room import Room
 from borne.engine.writes import VersionConflictError, Writes
@@ -95,6 +96,7 @@ class Engine:
         self._preparers = preparers or {}
         self.after: Callable[[Transaction, Writes], Awaitable[None]] | None = None
         self.metered: Callable[[list[tuple[Any, ...]]], None] | None = None  # gets readings that were committed
+        self.partitions: Partitions | None = None  # made before what needs them
         self._on_broken = on_broken
         self._inbox: deque[Item] = deque()
         self._rooms: dict[int, Room] = {}
@@ -224,6 +226,8 @@ class Engine:
 
     async def _commit(self, group: list[Item]) -> None:
         writes = Writes(self.clock.now_ms(), self._index)
+        if self.partitions is not None and self.partitions.lack(writes.at_ms):
+            await self.partitions.make(writes.at_ms)
         outcomes: list[Outcome] = []
         async with self.db.transaction(urgent=True) as tx:
             found = await self.enter(tx, {item.charger_id for item in group})

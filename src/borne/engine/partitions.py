@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-
-from sqlalchemy import Table
 
 from borne.engine.clock import NowMs
 from borne.store import partitions as store
-from borne.store.db import Database, StoreError, Transaction
-from borne.store.partitions import Partition
+from borne.store.db import Database, StoreError
+from borne.store.partitions import Partition, Partitioned
 from borne.store.schema import PARTITIONED
 
 log = logging.getLogger(__name__)
@@ -55,13 +52,13 @@ class Partitions:
         # Made anew long before the last one is needed.
         self._from_ms, self._until_ms = max(starts_ms), at_ms + AHEAD_MS // 2
 
-    async def _make(self, table: Table, at_ms: int) -> int:
+    async def _make(self, table: Partitioned, at_ms: int) -> int:
         partitions = await store.of(self._db, table)
         for start_ms in store.missing(table, partitions, at_ms, at_ms + AHEAD_MS):
             await self._make_one(table, start_ms)
         return store.start_of(table, at_ms)
 
-    async def _make_one(self, table: Table, start_ms: int) -> None:
+    async def _make_one(self, table: Partitioned, start_ms: int) -> None:
         async with self._db.transaction() as tx:
             moved = await store.make(tx, table, start_ms)
         if moved:
@@ -79,26 +76,29 @@ class Partitions:
                 await self._make_one(table, start_ms)
                 at_ms = await store.landed(self._db, table, start_ms + store.SPANS_MS[table.name])
 
-    async def drop(self, table: Table, before_ms: int) -> None:
+    async def drop(self, table: Partitioned, before_ms: int) -> None:
         """Drop the partitions of which everything was received before."""
-        for one in await store.of(self._db, table):
-            if one.until_ms is not None and one.until_ms <= before_ms:
-                await self._tried(lambda tx, gone=one: store.take_off(tx, table, gone))  # type: ignore[misc]
+        old = [one for one in await store.of(self._db, table) if one.until_ms is not None and one.until_ms <= before_ms]
+        for one in old:
+            if not await self._taken_off(table, one):
+                break  # somebody reads them for long, a backup perhaps: each attempt costs those who write a moment
         for name in await store.taken_off(self._db, table):
             async with self._db.transaction() as tx:
                 await store.drop(tx, name)
 
-    async def sliced(self, table: Table) -> list[Partition]:
+    async def sliced(self, table: Partitioned) -> list[Partition]:
         """Those whose rows go in slices: the rest, and what was there before there were partitions."""
         return [one for one in await store.of(self._db, table) if not one.is_whole]
 
-    async def _tried(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+    async def _taken_off(self, table: Partitioned, partition: Partition) -> bool:
         for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_S)
             try:
                 async with self._db.transaction() as tx:
-                    await work(tx)
-                return
+                    await store.take_off(tx, table, partition)
+                return True
             except StoreError as error:
-                if attempt == TRIES - 1:
-                    log.info("an old partition is dropped later: %s", error)
-            await asyncio.sleep(PAUSE_S)
+                reason = error
+        log.info("an old partition is dropped later: %s", reason)
+        return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import Table, TextClause, text
 
@@ -24,6 +24,7 @@ MONDAY_MS = 4 * DAY_MS  # 5 January 1970: stretches begin on a Monday, UTC
 SPANS_MS = {readings.name: 7 * DAY_MS, session_messages.name: 28 * DAY_MS}
 PATIENCE_MS = 40
 LAST_MS = 253_370_764_800_000  # the year 9999: no partition has a name beyond
+Partitioned: TypeAlias = Table  # one of those above
 WHY = "partitions hold the rows of all organisations"
 
 
@@ -135,7 +136,7 @@ async def take_off(tx: Transaction, table: Table, partition: Partition) -> None:
     """
     await _be_patient(tx)
     await tx.run(_sql(f"ALTER TABLE {table.name} DETACH PARTITION {partition.name}"))
-    await tx.run(_sql(f"ALTER TABLE {partition.name} RENAME TO {_prefix(table)}{partition.name}"))
+    await tx.run(_sql(f"ALTER TABLE {partition.name} RENAME TO gone_{partition.name}"))
 
 
 async def taken_off(db: Reader, table: Table) -> list[str]:

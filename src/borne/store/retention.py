@@ -1,22 +1,39 @@
-"""What is thrown away by age: in slices that are found by a primary key, so that none holds up who writes beside it."""
+"""What is thrown away by age: found by reading, then deleted by keys in slices, so that none holds up who writes beside it.
+
+What is in partitions (PostgreSQL) goes by `store.partitions`.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Executable, Table, bindparam, delete, func, select
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from sqlalchemy import BindParameter, Delete, Executable, Select, Table, bindparam, delete, func, select
 
 from borne.store.db import Reader, Transaction
 from borne.store.schema import (
     location_slots,
-    locations,
+    metadata,
+    organisations,
     readings,
     session_curves,
     session_messages,
     session_slots,
     sessions,
+    site_slots,
 )
 from borne.store.tenancy import across
 
+Rows: TypeAlias = Table
 WHY = "retention is the same for every organisation"
+# Sums, and the column that says of when they are. Where a month or an hour of it is summed, that is its month.
+SLOTS = {location_slots: "slot_ms", site_slots: "slot_ms"}
+DAYS = {table: "day" for table in metadata.sorted_tables if {"day", "energy_wh"} <= set(table.c.keys())}
+MONTHS = {table: "month" for table in metadata.sorted_tables if {"month", "energy_wh"} <= set(table.c.keys())}
+
+
+# ---- what was received ---------------------------------------------------------------------------------------------------
 
 
 def _edge(table: Table) -> Executable:
@@ -29,36 +46,8 @@ def _received(table: Table) -> Executable:
     return across(delete(table).where(table.c.received_ms < bindparam("before_ms")), WHY)
 
 
-def _oldest(table: Table) -> Executable:
-    return across(select(func.min(table.c.session_id)), WHY)
-
-
-def _of_sessions(table: Table) -> Executable:
-    over = select(sessions.c.id).where(
-        sessions.c.id >= bindparam("from_id"),
-        sessions.c.id < bindparam("until_id"),
-        sessions.c.ended_ms < bindparam("before_ms"),
-        sessions.c.dirty == 0,
-    )
-    return across(delete(table).where(table.c.session_id.in_(over)), WHY)
-
-
 _edges = {table.name: _edge(table) for table in (readings, session_messages)}
 _deletes = {table.name: _received(table) for table in (readings, session_messages)}
-_oldest_of = {table.name: _oldest(table) for table in (session_curves, session_slots)}
-_deletes |= {table.name: _of_sessions(table) for table in (session_curves, session_slots)}
-_places = across(
-    select(locations.c.organisation_id, locations.c.id)
-    .where(locations.c.id > bindparam("after_id"))
-    .order_by(locations.c.id)
-    .limit(bindparam("most")),
-    WHY,
-)
-_delete_slots = delete(location_slots).where(
-    location_slots.c.organisation_id == bindparam("of_organisation_id"),
-    location_slots.c.location_id == bindparam("of_location_id"),
-    location_slots.c.slot_ms < bindparam("before_ms"),
-)
 
 
 async def prune_received(tx: Transaction, table: Table, before_ms: int, most: int) -> int:
@@ -67,40 +56,103 @@ async def prune_received(tx: Transaction, table: Table, before_ms: int, most: in
     return await tx.run(_deletes[table.name], {"before_ms": before_ms if edge_ms is None else edge_ms + 1})
 
 
-async def prune_readings(tx: Transaction, before_ms: int, most: int) -> int:
-    """Readings of the meters: measured long ago."""
-    return await prune_received(tx, readings, before_ms, most)
+# ---- what sessions have --------------------------------------------------------------------------------------------------
 
 
-async def prune_messages(tx: Transaction, before_ms: int, most: int) -> int:
-    """Messages about sessions, as they came."""
-    return await prune_received(tx, session_messages, before_ms, most)
+_ids: BindParameter[list[int]] = bindparam("ids", expanding=True)
 
 
-async def _prune_of_sessions(tx: Transaction, table: Table, before_ms: int, most: int) -> int:
-    oldest_id = await tx.value(_oldest_of[table.name])
-    if oldest_id is None:
-        return 0
-    window = {"from_id": oldest_id, "until_id": oldest_id + most, "before_ms": before_ms}
-    return await tx.run(_deletes[table.name], window)
+def _having(table: Table) -> Executable:
+    found = select(table.c.session_id).where(
+        table.c.session_id > bindparam("after_id"), table.c.session_id < bindparam("until_id")
+    )
+    return across(found.group_by(table.c.session_id).order_by(table.c.session_id).limit(bindparam("most")), WHY)
 
 
-async def prune_curves(tx: Transaction, before_ms: int, most: int) -> int:
-    """Curves of sessions that ended before, of the oldest `most` sessions that have one: from then on they are closed."""
-    return await _prune_of_sessions(tx, session_curves, before_ms, most)
+def _of_sessions(table: Table) -> Executable:
+    return across(delete(table).where(table.c.session_id.in_(_ids)), WHY)
 
 
-async def prune_session_slots(tx: Transaction, before_ms: int, most: int) -> int:
-    """The same of their quarters of an hour."""
-    return await _prune_of_sessions(tx, session_slots, before_ms, most)
+_next = across(
+    select(sessions.c.id, sessions.c.started_ms).where(sessions.c.id >= bindparam("from_id")).order_by(sessions.c.id).limit(1),
+    WHY,
+)  # fmt: skip
+_newest = across(select(func.max(sessions.c.id)), WHY)
+_havings = {table.name: _having(table) for table in (session_curves, session_slots)}
+_over = across(
+    select(sessions.c.id).where(
+        sessions.c.id.in_(_ids), sessions.c.ended_ms < bindparam("before_ms"), sessions.c.dirty == 0
+    ),
+    WHY,
+)
+_with_curve = across(select(session_curves.c.session_id).where(session_curves.c.session_id.in_(_ids)), WHY)
+_drops = {table.name: _of_sessions(table) for table in (session_curves, session_slots)}
 
 
-async def places(db: Reader, after_id: int, most: int) -> list[tuple[int, int]]:
-    """(organisation, location), by the location's id."""
-    return [(row[0], row[1]) for row in await db.all(_places, {"after_id": after_id, "most": most})]
+async def first_since(db: Reader, at_ms: int) -> int:
+    """The id of the first session that started at an instant or later, as ids grow with time; found by halving."""
+    low, high = 1, int(await db.value(_newest) or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = await db.first(_next, {"from_id": middle})
+        if row is None or row.started_ms >= at_ms:
+            high = middle
+        else:
+            low = row.id + 1
+    return low
 
 
-async def prune_location_slots(tx: Transaction, organisation_id: int, location_id: int, before_ms: int) -> int:
-    """Quarters of an hour of a location; its days and months stay."""
-    wanted = {"of_organisation_id": organisation_id, "of_location_id": location_id, "before_ms": before_ms}
-    return await tx.run(_delete_slots, wanted)
+async def sessions_having(db: Reader, table: Table, after_id: int, until_id: int, most: int) -> list[int]:
+    """Ids between those two of sessions that have rows in a table, ascending."""
+    values = {"after_id": after_id, "until_id": until_id, "most": most}
+    return [row.session_id for row in await db.all(_havings[table.name], values)]
+
+
+async def prune_sessions(tx: Transaction, table: Table, ids: Sequence[int], before_ms: int) -> int:
+    """Delete what those of these sessions have in a table that ended before and are measured; gives how many rows.
+
+    Without its curve a session is closed. Its quarters of an hour stay as long as it is not: measured anew without them
+    it would be counted twice.
+    """
+    over = {row.id for row in await tx.all(_over, {"ids": list(ids), "before_ms": before_ms})}
+    if over and table is session_slots:
+        over -= {row.session_id for row in await tx.all(_with_curve, {"ids": sorted(over)})}
+    return await tx.run(_drops[table.name], {"ids": sorted(over)}) if over else 0
+
+
+# ---- sums ----------------------------------------------------------------------------------------------------------------
+
+_organisations = across(select(organisations.c.id).order_by(organisations.c.id), WHY)
+
+
+@lru_cache(maxsize=64)
+def _old(table: Table, column: str) -> Select[Any]:
+    found = select(*table.primary_key.columns).where(
+        table.c.organisation_id == bindparam("organisation_id"), table.c[column] < bindparam("before")
+    )
+    return found.limit(bindparam("most"))
+
+
+@lru_cache(maxsize=64)
+def _drop(table: Table) -> Delete:
+    wanted = [column == bindparam(f"of_{column.key}") for column in table.primary_key.columns]
+    return delete(table).where(*wanted)
+
+
+async def organisation_ids(db: Reader) -> list[int]:
+    """All of them."""
+    return [row.id for row in await db.all(_organisations)]
+
+
+async def old_sums(
+    db: Reader, table: Table, column: str, organisation_id: int, before: int, most: int
+) -> list[dict[str, int]]:
+    """Keys of some sums of an organisation that are of before (in the unit of `column`)."""
+    rows = await db.all(_old(table, column), {"organisation_id": organisation_id, "before": before, "most": most})
+    names = [f"of_{key}" for key in table.primary_key.columns.keys()]  # noqa: SIM118 - no dict
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+async def drop_sums(tx: Transaction, table: Table, keys: Sequence[dict[str, int]]) -> None:
+    """Delete these."""
+    await tx.run_many(_drop(table), keys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from sqlalchemy import DDL, Index, PrimaryKeyConstraint, Table, event, text
 
 from borne.store.schema.columns import blob_, id_, int_, metadata, sums, text_
@@ -102,7 +104,8 @@ PARTITIONED = (session_messages, readings)
 
 def rest_of(table: Table) -> DDL:
     """What makes a partitioned table's partition for all that fits in no other."""
-    return DDL(f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT")
+    made: Any = DDL  # not typed
+    return cast(DDL, made(f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT"))
 
 
 for _table in PARTITIONED:
