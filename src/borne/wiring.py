@@ -26,7 +26,7 @@ from borne.api.services import ApiServices
 from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
-from borne.engine import charger_changes, erasure, house, locations, mail, price_lists
+from borne.engine import charger_changes, erasure, house, locations, mail, measure_again, price_lists
 from borne.engine import invitations as invitations_module
 from borne.engine import plans as plans_module
 from borne.engine import reports as reports_module
@@ -51,6 +51,7 @@ from borne.engine.reports import Reports
 from borne.engine.restarts import Restarts, RestartSettings
 from borne.engine.retention import Kept, Retention
 from borne.engine.sessions import Sessions
+from borne.engine.site_meter import SiteMeter
 from borne.engine.sweep import Sweep
 from borne.engine.timers import Timers
 from borne.gateway.attempts import Attempts
@@ -136,6 +137,7 @@ class Server:
         outgoing = Outgoing(self.settings.portal.private_providers)
         self.price_lists = PriceLists(self.db, self.bus, self.clock, outgoing)
         handlers |= {price_lists.KIND: self.price_lists.fetch_all}
+        handlers |= {measure_again.KIND: measure_again.MeasureAgain(self.db).carry_out}
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
         self.engine.metered = self.meter.take
@@ -322,6 +324,7 @@ class Server:
             db=self.db,
             clock=self.clock,
             restarts=self.restarts,
+            site_meter=SiteMeter(self.db, self.bus, self.clock, self.audit),
             trusted_proxies=tuple(self.settings.portal.trusted_proxies),
         )
 

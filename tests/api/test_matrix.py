@@ -18,10 +18,11 @@ from borne.core.api_scopes import API_SCOPES
 from borne.store.schema import audit_log, memberships, people, restarts
 from tests.support.api import api_of, client, make_token
 from tests.support.estate import Estate, running_estate
-from tests.support.routes import ADMIN, EVERYBODY, MEMBERS, MISSING, REACH, REACH_AS_ADMIN, SUPER
+from tests.support.routes import ADMIN, EVERYBODY, MEMBERS, MISSING, OPERATOR, REACH, REACH_AS_ADMIN, SUPER
 
 pytestmark = pytest.mark.anyio
 KEY = {"idempotency-key": "matrix"}
+IDS = ("charger_id", "restart_id", "location_id")
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,19 @@ class Rule:
     status: int
     scope: str = "read"
     says: frozenset[str] = frozenset()
+    body: dict[str, Any] | None = None
 
 
+METERED = {"values": [{"start": "2026-03-01T00:00:00Z", "import_wh": 1, "solar_wh": 2}]}
 POLICY = {
     "GET /me": Rule(MEMBERS, 200),
     "GET /chargers": Rule(MEMBERS, 200),
     "GET /chargers/{charger_id}": Rule(REACH, 200),
     "POST /chargers/{charger_id}/restart": Rule(REACH_AS_ADMIN, 202, "restart", says=REACH - REACH_AS_ADMIN),
     "GET /restarts/{restart_id}": Rule(REACH, 200),
+    "POST /locations/{location_id}/site-meter": Rule(
+        REACH_AS_ADMIN, 200, "meter", says=frozenset((OPERATOR,)), body=METERED
+    ),
 }
 
 
@@ -68,7 +74,8 @@ class Programs:
         method, path = name.format(**ids).split()
         token = await self.token(who, scopes)
         async with client(self.api, f"Bearer {token}" if token else "") as program:
-            return await program.request(method, path, headers=KEY if method == "POST" else {})
+            body = POLICY[name].body if name in POLICY else None
+            return await program.request(method, path, headers=KEY if method == "POST" else {}, json=body)
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ async def thing(programs: Programs) -> dict[str, int]:
     free_id, other_id = await site.online_charger("Zebra free"), await site.online_charger("Zebra busy")
     for charger_id in (free_id, other_id):
         await programs.estate.assign(charger_id)
-    return {"charger_id": free_id, "restart_id": await site.request(other_id)}
+    return {"charger_id": free_id, "restart_id": await site.request(other_id), "location_id": site.lyon_id}
 
 
 def routes_of(api: Litestar) -> Iterator[str]:
@@ -97,7 +104,7 @@ async def test_every_route_has_its_row_and_names_its_scope(programs: Programs) -
     assert sorted(routes_of(programs.api)) == sorted(POLICY)
     for name, rule in POLICY.items():
         if rule.scope != "read":
-            refused = await programs.ask(SUPER, name, {"charger_id": 1, "restart_id": 1}, ("read",))
+            refused = await programs.ask(SUPER, name, dict.fromkeys(IDS, 1), ("read",))
             assert refused.status_code == 403, name
 
 

@@ -196,7 +196,7 @@ async def test_the_description_is_open_and_names_every_route(site: Site) -> None
     assert told["openapi"].startswith("3.")
     assert set(told["paths"]) == {
         "/api/v1/me", "/api/v1/chargers", "/api/v1/chargers/{charger_id}", "/api/v1/chargers/{charger_id}/restart",
-        "/api/v1/restarts/{restart_id}",
+        "/api/v1/restarts/{restart_id}", "/api/v1/locations/{location_id}/site-meter",
     }  # fmt: skip
     posted = told["paths"]["/api/v1/chargers/{charger_id}/restart"]["post"]
     assert {"202", "400", "401", "403", "404", "409", "422", "429"} <= set(posted["responses"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from sqlalchemy import select, update
 
 from borne.core.metering import SLOT_MS
 from borne.core.tariff import Band, Dynamic, Fixed, TimeOfUse
+from borne.engine import measure_again
 from borne.store import energy_prices
-from borne.store.schema import locations, sessions
+from borne.store.schema import jobs, locations
 from tests.support.portal import Portal, csrf, log_in, post, running_portal
 
 pytestmark = pytest.mark.anyio
@@ -227,26 +229,18 @@ async def test_a_wrong_file_names_its_lines_and_brings_nothing(place: Place) -> 
     assert await energy_prices.span(place.portal.db, place.organisation_id, list_id) == (0, None, None)
 
 
-async def test_sessions_that_wait_for_a_list_are_measured_again_and_no_others(place: Place) -> None:
-    list_id = await a_list(place)
+async def test_what_was_charged_in_slots_that_a_list_did_not_know_is_measured_again(place: Place) -> None:
+    """In a job of its own: of the locations that use the list, and only for slots that are new to it."""
+    list_id, other_id = await a_list(place), await a_list(place, name="Other")
     await place.add(kind="dynamic", list_id=str(list_id))
-    start = datetime(2026, 5, 29, tzinfo=PARIS)
-    begun_ms = round(start.timestamp() * 1_000)
-    waiting = {"location_id": place.lyon_id, "cost_nanos": None, "begun_ms": begun_ms}
-    others = [{**waiting, "cost_nanos": 5}, {**waiting, "begun_ms": begun_ms + 10**9}, {**waiting, "location_id": 77}]
-    async with place.portal.db.transaction() as tx:
-        for number, values in enumerate([waiting, *others]):
-            await tx.insert(
-                sessions,
-                {
-                    "charger_id": 1, "organisation_id": place.organisation_id, "evse": 1, "connector": 1,
-                    "transaction": str(number), "start_key": str(number), "started_ms": values["begun_ms"],
-                    "ended_ms": 1, "energy_wh": 5_000, "over_ms": int(str(values["begun_ms"])) + 60_000, "dirty": 0, **values,
-                },
-            )  # fmt: skip
-    await give(place, list_id, FILE)
-    rows = await place.portal.db.all(select(sessions.c.dirty).order_by(sessions.c.id))
-    assert [row.dirty for row in rows] == [1, 0, 0, 0]
+    for _ in range(2):
+        await give(place, list_id, FILE)
+    await give(place, other_id, FILE)
+    start_ms = round(datetime(2026, 5, 29, tzinfo=PARIS).timestamp() * 1_000)
+    wanted = {"organisation_id": place.organisation_id, "location_ids": [place.lyon_id],
+              "ranges": [[start_ms, start_ms + 8 * SLOT_MS]]}  # fmt: skip
+    rows = await place.portal.db.all(select(jobs.c.payload).where(jobs.c.kind == measure_again.KIND))
+    assert [json.loads(row.payload) for row in rows] == [wanted]
 
 
 @pytest.mark.parametrize(

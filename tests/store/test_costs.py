@@ -37,10 +37,10 @@ async def test_prices_lists_vehicles_and_savings(database: Database) -> None:
         await tx.insert(sessions, {**values, "organisation_id": 2, "start_key": "2"})
         car_id = await vehicles.add(tx, HERE, car, 1)
         await energy_prices.put_listed(tx, HERE, list_id, [(0, 100_000), (SLOT_MS, 200_000)])
-        assert await energy_prices.price_waiting(tx, HERE, list_id, [(0, 100_000)]) == 1
+        assert await energy_prices.locations_using(tx, HERE, list_id) == [LYON]
         await savings.assume(tx, HERE, Assumption("grid_co2", 44, 5, "x"), currency=None, person_name="C", now_ms=1)
     rows = await database.all(select(sessions.c.id, sessions.c.vehicle_id, sessions.c.dirty).order_by(sessions.c.id))
-    assert [tuple(row)[1:] for row in rows] == [(car_id, 1), (None, 0)], "nothing of the other organisation"
+    assert [tuple(row)[1:] for row in rows] == [(car_id, 0), (None, 0)], "nothing of the other organisation"
     counting = await energy_prices.current(database, HERE, [LYON], 5_000)
     assert counting[LYON].tariff == Dynamic(list_id)
     assert await energy_prices.span(database, HERE, list_id) == (2, 0, SLOT_MS)

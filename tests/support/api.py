@@ -11,6 +11,7 @@ from litestar import Litestar
 from borne.api.app import create_api
 from borne.api.services import ApiServices
 from borne.core.api_scopes import API_SCOPES
+from borne.engine.site_meter import SiteMeter
 from borne.engine.tokens import hash_of, new_app_password, new_token
 from borne.store import tokens
 from borne.store.tokens import Kind
@@ -27,6 +28,7 @@ def api_of(portal: Portal) -> Litestar:
             db=services.db,
             clock=services.clock,
             restarts=services.restarts,
+            site_meter=SiteMeter(services.db, services.bus, services.clock, services.audit),
             trusted_proxies=services.settings.trusted_proxies,
         )
     )

@@ -16,12 +16,12 @@ from borne import __version__
 from borne.api.problems import HANDLERS
 from borne.api.services import ApiServices
 from borne.api.sign_in import FailureLimits, caller_in, guard
-from borne.api.v1 import chargers, me, restarts
+from borne.api.v1 import chargers, me, restarts, site_meter
 
 PREFIX = "/api/v1"
 BODY_BOUND_BYTES = 100_000
 DESCRIPTION = (
-    "Your chargers, and restarting them, for programs.\n\n"
+    "Your chargers, restarting them, and what the meters of your locations say, for programs.\n\n"
     "Sign in with an API token (`Authorization: Bearer borne_…`) or with your e-mail address and an app password (Basic). Both"
     " are made under “Your account”, for one organisation, with the scopes that you choose; they never may more than you, and"
     " end with your membership. Instants are RFC 3339, in UTC. Errors are `application/problem+json` (RFC 9457); what you do not"
@@ -31,7 +31,7 @@ DESCRIPTION = (
 
 def create_api(services: ApiServices) -> Litestar:
     """Make the API."""
-    handlers = [*me.ROUTES, *chargers.ROUTES, *restarts.ROUTES]
+    handlers = [*me.ROUTES, *chargers.ROUTES, *restarts.ROUTES, *site_meter.ROUTES]
     caller = Provide(caller_in, sync_to_thread=False)
     router = Router("/", route_handlers=handlers, guards=[guard], dependencies={"caller": caller})
     return Litestar(

@@ -84,6 +84,11 @@ def on_impossible_value(_request: AnyRequest, _error: BadValue) -> Response[byte
     return answer(404)
 
 
+def on_nested(_request: AnyRequest, _error: RecursionError) -> Response[bytes]:
+    """A body of brackets in brackets."""
+    return answer(400)
+
+
 def on_store(request: AnyRequest, error: StoreError) -> Response[bytes]:
     log.error("the API could not answer %s: %s", _route_of(request), error)
     return answer(503, headers={"retry-after": "5"})
@@ -102,6 +107,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Any, Any], Response[Any]]] = {
     HTTPException: on_http,
     ProblemError: on_problem,
     BadValue: on_impossible_value,
+    RecursionError: on_nested,
     StoreError: on_store,
     500: on_any,
 }

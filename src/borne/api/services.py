@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from borne.engine.clock import NowMs
 from borne.engine.restarts import Restarts
+from borne.engine.site_meter import SiteMeter
 from borne.store.db import Database
 
 
@@ -14,4 +15,5 @@ class ApiServices:
     db: Database
     clock: NowMs
     restarts: Restarts
+    site_meter: SiteMeter
     trusted_proxies: tuple[str, ...]  # networks whose X-Forwarded-For is believed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-ApiScope = Literal["read", "restart"]
+ApiScope = Literal["read", "restart", "meter"]
 API_SCOPES: tuple[ApiScope, ...] = get_args(ApiScope)
 
 

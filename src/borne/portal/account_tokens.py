@@ -27,6 +27,7 @@ NAME_BOUND = 60
 SCOPES: dict[ApiScope, tuple[str, str]] = {
     "read": (N_("Read"), N_("See what you see: chargers and restarts.")),
     "restart": (N_("Restart chargers"), N_("Where you may restart them yourself.")),
+    "meter": (N_("Give meter values"), N_("Those of a location’s own meter, where you may change its prices.")),
 }
 
 

@@ -62,6 +62,7 @@ ACTIONS: dict[str, str] = {
     "location.deleted": N_("Location deleted"),
     "location.price_added": N_("Energy price added"),
     "location.price_withdrawn": N_("Planned energy price taken back"),
+    "location.site_meter": N_("Values of the site meter brought"),
     "price_list.added": N_("Price list added"),
     "price_list.changed": N_("Price list changed"),
     "price_list.filled": N_("Prices of a list brought"),

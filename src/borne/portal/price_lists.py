@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from borne.bus.port import Hint
 from borne.core.metering import SLOT_MS
 from borne.core.price_file import PriceFile, Problem, Word, read
 from borne.engine.audit import About
@@ -246,9 +247,10 @@ async def give(page: Page, price_list_id: FromPath[int]) -> Response[str]:
         return await _show(page, row, kept, {}, 422, [problem_words(page, one) for one in file.problems])
     async with page.services.db.transaction() as tx:
         row = await _row(page, price_list_id, tx)
-        await keep(tx, page.scope.organisation_id, row.id, file)
+        await keep(tx, page.scope.organisation_id, row.id, file, page.services.clock.now_ms())
         about = About(kind="price_list", id=row.id, name=row.name)
         await page.audit(tx, "price_list.filled", about, count=len(file.slots))
+    page.services.bus.publish(Hint("job", 0))
     said = page.ngettext(
         "%(n)s quarter of an hour has its price.", "%(n)s quarters of an hour have their prices.", len(file.slots)
     )

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from borne.core.metering import SLOT_MS
 from borne.core.tariff import Dynamic, EnergyPrice, Tariff
 from borne.store.db import Reader, Row, Transaction
-from borne.store.schema import energy_prices, listed_prices, price_lists, sessions
+from borne.store.schema import energy_prices, listed_prices, price_lists
 from borne.store.tenancy import across
 
 _decode = msgspec.json.Decoder(Tariff).decode
@@ -64,7 +63,9 @@ _change_list = (
 _fetched = (
     update(price_lists)
     .where(
-        price_lists.c.organisation_id == bindparam("of_organisation_id"), price_lists.c.id == bindparam("price_list_id")
+        price_lists.c.organisation_id == bindparam("of_organisation_id"),
+        price_lists.c.id == bindparam("price_list_id"),
+        price_lists.c.url == bindparam("of_url"),
     )
     .values(fetched_ms=bindparam("new_fetched_ms"), error=bindparam("new_error"))
 )
@@ -92,18 +93,6 @@ _to_fetch = across(
 )
 _dynamic = select(energy_prices.c.location_id, energy_prices.c.tariff).where(
     energy_prices.c.organisation_id == bindparam("organisation_id"), energy_prices.c.tariff.contains('"dynamic"')
-)
-_measure_again = (
-    update(sessions)
-    .where(
-        sessions.c.organisation_id == bindparam("of_organisation_id"),
-        sessions.c.location_id.in_(bindparam("location_ids", expanding=True)),
-        sessions.c.cost_nanos.is_(None),
-        sessions.c.energy_wh.is_not(None),
-        sessions.c.begun_ms < bindparam("until_ms"),
-        sessions.c.over_ms > bindparam("from_ms"),
-    )
-    .values(dirty=sessions.c.dirty + 1)
 )
 _forget = delete(energy_prices).where(
     energy_prices.c.organisation_id == bindparam("of_organisation_id"),
@@ -231,12 +220,13 @@ async def change_list(tx: Transaction, organisation_id: int, price_list_id: int,
     await tx.run(_change_list, {**key, "new_name": name, "new_url": url})
 
 
-async def set_fetched(
-    tx: Transaction, organisation_id: int, price_list_id: int, *, fetched_ms: int | None, error: str | None
-) -> None:
-    """Note how the last fetch went: when it brought prices, or what stood in the way."""
-    key = {"of_organisation_id": organisation_id, "price_list_id": price_list_id}
-    await tx.run(_fetched, {**key, "new_fetched_ms": fetched_ms, "new_error": error})
+async def set_fetched(tx: Transaction, row: Row, *, fetched_ms: int | None, error: str | None) -> bool:
+    """Note how the fetch of a list (its row) went: when it brought prices, or what stood in the way.
+
+    False: it has another address by now, or is gone.
+    """
+    key = {"of_organisation_id": row.organisation_id, "price_list_id": row.id, "of_url": row.url}
+    return await tx.run(_fetched, {**key, "new_fetched_ms": fetched_ms, "new_error": error}) == 1
 
 
 async def span(db: Reader, organisation_id: int, price_list_id: int) -> tuple[int, int | None, int | None]:
@@ -267,15 +257,3 @@ async def locations_using(db: Reader, organisation_id: int, price_list_id: int) 
 
 def _uses(tariff: Tariff, price_list_id: int) -> bool:
     return isinstance(tariff, Dynamic) and tariff.list_id == price_list_id
-
-
-async def price_waiting(
-    tx: Transaction, organisation_id: int, price_list_id: int, slots: Sequence[tuple[int, int]]
-) -> int:
-    """Have sessions measured again that wait for prices of these slots. Returns how many."""
-    location_ids = await locations_using(tx, organisation_id, price_list_id)
-    if not slots or not location_ids:
-        return 0
-    first_ms, last_ms = min(slots)[0], max(slots)[0]
-    wanted = {"of_organisation_id": organisation_id, "location_ids": location_ids}
-    return await tx.run(_measure_again, {**wanted, "from_ms": first_ms, "until_ms": last_ms + SLOT_MS})
