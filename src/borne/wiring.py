@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from borne.api.app import beside, create_api
@@ -43,6 +44,7 @@ from borne.engine.metering import Meter
 from borne.engine.notice_mail import NoticeMail
 from borne.engine.notifications import Notifications
 from borne.engine.outgoing import Outgoing
+from borne.engine.partitions import Partitions
 from borne.engine.passwords import Passwords
 from borne.engine.plans import Plans
 from borne.engine.price_lists import PriceLists
@@ -141,11 +143,13 @@ class Server:
         self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = Meter(self.db, self.bus, self.clock, Prices(self.db, self.clock))
         self.engine.metered = self.meter.take
+        self.engine.partitions = self.partitions = Partitions(self.db, self.clock)
         kept = self.settings.retention
         retention = Retention(
             self.db,
             self.clock,
-            Kept(kept.readings_days, kept.messages_days, kept.curves_days, kept.slots_days),
+            Kept(**msgspec.structs.asdict(kept)),
+            self.partitions,
         )
         self.sweep = Sweep(self.db, self.clock, [lambda: self.sessions.end_silent(self.engine), retention.once])
         self.notifications = Notifications(self.db, self.bus, self.clock)
@@ -192,6 +196,7 @@ class Server:
         await self._exit.aclose()
 
     async def _start_engine(self, exits: contextlib.AsyncExitStack) -> None:
+        await self.partitions.make(self.clock.now_ms())
         self.engine.start()
         exits.push_async_callback(self.engine.stop)
         await house.begin(self.engine)
