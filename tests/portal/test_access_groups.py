@@ -309,14 +309,17 @@ async def test_an_admin_changes_badges_of_their_own_users_alone(site: Site) -> N
     mine = await portal.add_person("mia@a.test", (here, "user"), charger_ids=(lyon,))
     both = await portal.add_person("bo@a.test", (here, "user"), charger_ids=(lyon, nantes))
     theirs = await portal.add_person("nils@a.test", (here, "user"), charger_ids=(nantes,))
+    unseen = await portal.add_person("nora@a.test", (here, "user"))
     owners = {"MINE": mine, "BOTH": both, "ELSEWHERE": theirs, "BOSS": site.camille_id, "OWN": site.ali_id,
-              "NOBODY": None, "FRESH": site.zoe_id}  # fmt: skip
+              "NOBODY": None, "FRESH": site.zoe_id, "UNSEEN": unseen}  # fmt: skip
     async with portal.db.transaction() as tx:
+        await people.set_locations(tx, person_id=site.zoe_id, organisation_id=here, location_ids=[site.lyon_id])
         for tag, person_id in owners.items():
             await tags.put(tx, here, tag, person_id=person_id)
     before = await stored(site)
     answers = {tag: (await post(ali, f"/tags/{tag}/block")).status_code for tag in owners}
-    assert answers == {"MINE": 303, "BOTH": 409, "ELSEWHERE": 404, "BOSS": 404, "OWN": 303, "NOBODY": 409, "FRESH": 303}
+    assert answers == {"MINE": 303, "BOTH": 409, "ELSEWHERE": 404, "BOSS": 404, "OWN": 303, "NOBODY": 409, "FRESH": 303,
+                       "UNSEEN": 404}  # fmt: skip
     changed = {tag for tag, row in (await stored(site)).items() if row != before[tag]}
     assert changed == {"mine", "own", "fresh"}
     listed = (await ali.get("/tags")).text
@@ -324,7 +327,7 @@ async def test_an_admin_changes_badges_of_their_own_users_alone(site: Site) -> N
     for tag in ("both", "nobody"):
         assert (await post(ali, f"/tags/{tag}", email="mia@a.test")).status_code == 409
         assert (await post(ali, f"/tags/{tag}/delete")).status_code == 409
-    for email in ("", "bo@a.test", "nils@a.test", "camille@a.test"):
+    for email in ("", "bo@a.test", "nils@a.test", "nora@a.test", "camille@a.test"):
         assert (await post(ali, "/tags/add", tags="N1", email=email, step="add")).status_code == 422, email
         assert (await post(ali, "/tags/mine", email=email)).status_code == 422, email
     assert "nils" not in (await ali.get("/tags/owners?email=n")).text

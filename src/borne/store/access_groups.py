@@ -46,11 +46,6 @@ _of_locations = (
 )
 groups_here = select(access_group_chargers.c.access_group_id).where(*_of_locations)
 """Ids of the groups with a charger at some locations (parameters `organisation_id`, `location_ids`)."""
-groups_elsewhere = select(G.id).where(
-    _here,
-    exists().where(*_group_of, chargers.c.location_id.not_in(bindparam("location_ids", expanding=True))),
-)
-"""Ids of the groups with a charger at any other location."""
 
 _hold = select(G.id, G.name).where(_here, G.id == bindparam("group_id")).with_for_update()
 _rename = (

@@ -1,7 +1,7 @@
 """The tags of an organisation, as its admins see and change them.
 
-An admin of locations sees the tags of users with a charger there, those of users without any, their own, and those that are
-nobody's (which charge everywhere); and changes those whose owner has no charger anywhere else.
+An admin of locations sees the tags of the users whom they see at all (store.people_list), their own, and those that are nobody's
+(which charge everywhere); and changes those whose owner has no charger anywhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    exists,
     literal_column,
     or_,
     select,
@@ -27,10 +26,11 @@ from sqlalchemy import (
 
 from borne.core.scope import Scope
 from borne.core.tags import TagState
-from borne.store.access_groups import groups_elsewhere, groups_here
 from borne.store.charger_list import escaped, word_values
 from borne.store.db import Reader, Row, Transaction
+from borne.store.people_list import people_here
 from borne.store.schema import (
+    access_group_chargers,
     access_group_people,
     assignments,
     chargers,
@@ -66,42 +66,33 @@ class NewTag(msgspec.Struct, frozen=True, kw_only=True):
     group_tag: str | None = None
 
 
-# ---- where an owner charges ------------------------------------------------------------------------------------------
+# ---- whose tags a scope sees, and changes ----------------------------------------------------------------------------
 
 
-def _has(where: Condition, groups: Select[Any]) -> Condition:
-    """Whether a member has a charger there, assigned or by one of these groups."""
-    assigned = exists().where(
-        assignments.c.person_id == M.person_id,
-        chargers.c.id == assignments.c.charger_id,
-        beside(chargers.c.organisation_id) == _organisation_id,
-        where,
-    )
-    in_group = exists().where(
-        beside(access_group_people.c.organisation_id) == _organisation_id,
+def _no_charger(*where: Condition) -> Condition:
+    """No charger of the organisation is so. As a value: PostgreSQL would else look for all the people who have one."""
+    found = select(literal_column("1")).where(beside(chargers.c.organisation_id) == _organisation_id, *where)
+    return found.limit(1).scalar_subquery().is_(None)
+
+
+_elsewhere = chargers.c.location_id.not_in(_location_ids)
+_charges_nowhere_else = and_(
+    _no_charger(assignments.c.person_id == M.person_id, chargers.c.id == assignments.c.charger_id, _elsewhere),
+    _no_charger(
         access_group_people.c.person_id == M.person_id,
-        beside(access_group_people.c.access_group_id).in_(groups),
-    )
-    return or_(assigned, in_group)
-
-
-# Few have a charger at some locations: who that is is found once, not asked of each tag.
-_here = or_(
-    M.person_id.in_(
-        select(assignments.c.person_id)
-        .join(chargers, chargers.c.id == assignments.c.charger_id)
-        .where(chargers.c.organisation_id == _organisation_id, chargers.c.location_id.in_(_location_ids))
-    ),
-    M.person_id.in_(
-        select(access_group_people.c.person_id).where(
-            access_group_people.c.organisation_id == _organisation_id,
-            access_group_people.c.access_group_id.in_(groups_here),
-        )
+        beside(access_group_people.c.organisation_id) == _organisation_id,
+        access_group_chargers.c.access_group_id == access_group_people.c.access_group_id,
+        beside(access_group_chargers.c.organisation_id) == _organisation_id,
+        chargers.c.id == access_group_chargers.c.charger_id,
+        _elsewhere,
     ),
 )
-_elsewhere = _has(chargers.c.location_id.not_in(_location_ids), groups_elsewhere)
-_theirs = or_(M.person_id == bindparam("of_person_id"), and_(M.role == "user", ~_elsewhere))
-_seen = or_(T.person_id.is_(None), and_(M.role == "user", _here), _theirs)
+_is_own = M.person_id == bindparam("of_person_id")
+_may_change = or_(_is_own, and_(M.role == "user", _charges_nowhere_else))
+_users_here = select(M.person_id).where(
+    M.organisation_id == _organisation_id, M.role == "user", M.person_id.in_(people_here)
+)
+_seen = or_(T.person_id.is_(None), T.person_id == bindparam("of_person_id"), T.person_id.in_(_users_here))
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------
@@ -126,21 +117,28 @@ def _is(state: TagState) -> Condition:
     return and_(counts, T.person_id.is_not(None))
 
 
-def _rows(limited: bool) -> Select[Any]:
-    mine: Any = _theirs if limited else literal_column("1")
+def _tags(limited: bool, *where: Condition) -> Select[Any]:
+    columns = (T.tag, T.name, T.person_id, T.blocked, T.expires_ms, T.group_tag, T.created_ms)
+    return select(*columns).where(T.organisation_id == _organisation_id, *where, *([_seen] if limited else []))
+
+
+def _with_owners(found: Select[Any], *more: ColumnElement[Any]) -> Select[Any]:
+    """Who owns what was found: looked up for those few alone."""
+    few = found.subquery("few")
+    owner = and_(M.organisation_id == _organisation_id, M.person_id == few.c.person_id)
     return (
         select(
-            T.tag, T.name, T.person_id, T.blocked, T.expires_ms, T.group_tag, T.created_ms,
-            people.c.name.label("owner"), people.c.email, people.c.disabled, M.role, M.expires_ms.label("until_ms"),
-            mine.label("may_change"),
+            *few.c, people.c.name.label("owner"), people.c.email, people.c.disabled, M.role,
+            M.expires_ms.label("until_ms"), *more,
         )
-        .select_from(
-            tags.outerjoin(
-                memberships, and_(M.organisation_id == _organisation_id, M.person_id == T.person_id)
-            ).outerjoin(people, people.c.id == T.person_id)
-        )
-        .where(T.organisation_id == _organisation_id, *([_seen] if limited else []))
+        .select_from(few.outerjoin(memberships, owner).outerjoin(people, people.c.id == few.c.person_id))
+        .order_by(few.c.tag)
     )  # fmt: skip
+
+
+def _changeable(limited: bool) -> ColumnElement[Any]:
+    mine: Any = _may_change if limited else literal_column("1")
+    return mine.label("may_change")
 
 
 def _members_named(n: int) -> Select[Any]:
@@ -153,30 +151,23 @@ def _members_named(n: int) -> Select[Any]:
 
 @lru_cache(maxsize=64)
 def _page(shape: _Shape) -> Select[Any]:
-    found = _rows(shape.limited)
+    where: list[Condition] = [] if shape.state is None else [_is(shape.state)]
     for n in range(shape.words):
         pattern: ColumnElement[str] = bindparam(f"tag_word_{n}")
-        found = found.where(
-            or_(
-                T.tag.like(pattern, escape="\\"),
-                T.name.ilike(pattern, escape="\\"),
-                T.person_id.in_(_members_named(n)),
-            )
-        )
-    if shape.state is not None:
-        found = found.where(_is(shape.state))
+        text = or_(T.tag.like(pattern, escape="\\"), T.name.ilike(pattern, escape="\\"))
+        where.append(or_(text, T.person_id.in_(_members_named(n))))
     most, skipped = bindparam("most", type_=BigInteger), bindparam("skipped", type_=BigInteger)
-    return found.order_by(T.tag).limit(most).offset(skipped)
+    return _with_owners(_tags(shape.limited, *where).order_by(T.tag).limit(most).offset(skipped))
 
 
 @lru_cache(maxsize=2)
 def _one(limited: bool) -> Select[Any]:
-    return _rows(limited).where(T.tag == bindparam("tag"))
+    return _with_owners(_tags(limited, T.tag == bindparam("tag")), _changeable(limited))
 
 
 @lru_cache(maxsize=2)
 def _of_person(limited: bool) -> Select[Any]:
-    return _rows(limited).where(T.person_id == bindparam("owner_id")).order_by(T.tag)
+    return _with_owners(_tags(limited, T.person_id == bindparam("owner_id")))
 
 
 def _values(scope: Scope, **more: Any) -> dict[str, Any]:
@@ -190,7 +181,7 @@ async def page(db: Reader, scope: Scope, chosen: Filter, now_ms: int, offset: in
     """Tags by their text, one more than PAGE_ROWS where there is another page.
 
     tag, name, person_id, blocked, expires_ms, group_tag, created_ms; owner, email, disabled (None: nobody's); role, until_ms
-    (role None: no member, or nobody's); may_change: the scope's person may.
+    (role None: no member, or nobody's).
     """
     values = _values(scope, most=PAGE_ROWS + 1, skipped=offset, **word_values(chosen.words))
     values |= {f"tag_word_{n}": f"%{escaped(word)}%" for n, word in enumerate(chosen.words)}
@@ -200,7 +191,7 @@ async def page(db: Reader, scope: Scope, chosen: Filter, now_ms: int, offset: in
 
 
 async def one(db: Reader, scope: Scope, tag: str) -> Row | None:
-    """A tag in any letter case, with the columns of `page`; None for one that the scope does not see."""
+    """A tag in any letter case, with the columns of `page` and may_change (by the scope's person); None: not seen."""
     return await db.first(_one(scope.location_ids is not None), _values(scope, tag=tag.casefold()))
 
 
@@ -226,10 +217,11 @@ async def own(db: Reader, scope: Scope) -> list[Row]:
 
 def _owners(limited: bool) -> Select[Any]:
     alive = or_(M.expires_ms.is_(None), M.expires_ms > _now_ms)
+    theirs = [or_(_is_own, M.person_id.in_(people_here)), _may_change] if limited else []
     return (
         select(people.c.id, people.c.name, people.c.email, M.role)
         .select_from(memberships.join(people, people.c.id == M.person_id))
-        .where(M.organisation_id == _organisation_id, alive, *([_theirs] if limited else []))
+        .where(M.organisation_id == _organisation_id, alive, *theirs)
         .order_by(M.search, M.person_id)
     )
 
