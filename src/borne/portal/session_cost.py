@@ -1,4 +1,4 @@
-"""What a session cost by quarters of an hour: the grid's energy at its price, the sun's at what feeding it in would have earned."""
+"""What a session cost by quarters of an hour: of the grid at its price, of the roof at what feeding it in would have earned."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ class Habits:
     pause_s: float = 60.0
     meter_every_s: float = 30.0
     power_w: int = 7400
+    offered_w: int | None = None  # None: it says nothing of what it offers
     tag: str = "DEMO-TAG"
 
 

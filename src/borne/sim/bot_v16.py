@@ -162,4 +162,11 @@ def _sampled_values(session: Session) -> list[dict[str, str]]:
             "measurand": "Power.Active.Import",
             "unit": "W",
         },
+        *_offered(session),
     ]
+
+
+def _offered(session: Session) -> list[dict[str, str]]:
+    if session.offered_w is None:
+        return []
+    return [{"value": str(session.offered_w), "measurand": "Power.Offered", "unit": "W"}]

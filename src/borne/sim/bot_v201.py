@@ -206,4 +206,11 @@ def _sampled_values(session: Session) -> list[dict[str, Any]]:
             "measurand": "Power.Active.Import",
             "unit_of_measure": {"unit": "W"},
         },
+        *_offered(session),
     ]
+
+
+def _offered(session: Session) -> list[dict[str, Any]]:
+    if session.offered_w is None:
+        return []
+    return [{"value": session.offered_w, "measurand": "Power.Offered", "unit_of_measure": {"unit": "W"}}]

@@ -71,13 +71,16 @@ BOOT_WORDS = {
 }
 
 
-def _charging(first_after_s: float = 4.0, lasts_s: float = 1200.0, power_w: int = 7400) -> Habits:
+def _charging(
+    first_after_s: float = 4.0, lasts_s: float = 1200.0, power_w: int = 7400, offered_w: int | None = None
+) -> Habits:
     return Habits(
         first_after_s=first_after_s,
         lasts_s=lasts_s,
         pause_s=45.0,
         meter_every_s=10.0,
         power_w=power_w,
+        offered_w=offered_w,
         tag=DEMO_TAG,
     )
 
@@ -176,7 +179,7 @@ def _lyon_office() -> list[DemoCharger]:
             "quasar-2",
             "by-the-book",
             protocol="2.0.1",
-            habits=_charging(12.0, power_w=11_000),
+            habits=_charging(12.0, power_w=11_000, offered_w=11_500),
         ),
         _workshop(place, "Parking 4 (never connected)", "commander-2", "by-the-book", connects=False),
         _workshop(place, "Accueil (no remote restart)", "pulsar", "by-the-book", idle_status="Preparing"),

@@ -126,6 +126,7 @@ class Sessions:
         if self._host.oddities.register_resets == "session":
             register_wh = 0
         session = Session(connector, tag, None, register_wh, habits.power_w, register_wh, remote_start=remote_start)
+        session.offered_w = habits.offered_w
         self.past.append(session)
         running = self._running[connector] = _Running(session, asyncio.current_task())
         self.cables.add(connector)

@@ -58,6 +58,7 @@ class Session:
     meter_start_wh: int = 0
     seq_no: int = 0
     remote_start: int | None = None
+    offered_w: int | None = None  # told with each meter value
     started_at: str = ""
     ended_at: str = ""
     stop_id: int | None = None  # what the stop names in its place (1.6)

@@ -7,11 +7,6 @@ document.addEventListener("toast", (event) => showToast(event.detail.text, event
 document.addEventListener("htmx:error", () => showToast(document.body.dataset.failed, "bad"));
 document.addEventListener("htmx:after:swap", () => refreshTimes());
 
-// What somebody opened or closed stays so when the page changes under it.
-document.addEventListener("htmx:before:morph:attr", (event) => {
-  if (event.detail.attrName === "open" && event.target.matches("details")) event.preventDefault();
-});
-
 // A toast that the page brought along leaves by itself too.
 for (const toast of document.querySelectorAll("#toasts .toast")) showToast(toast.textContent, "ok", toast);
 

@@ -33,8 +33,9 @@ class Plot {
   renew(text) {
     const before = this.shape;
     this.take(text);
-    if (this.shape === before) this.chart.setData(this.data);
-    else this.build();
+    if (this.shape !== before) return this.build();
+    this.chart.setData(this.data);
+    this.tell(this.chart.cursor.idx ?? null);
   }
 
   build() {
@@ -45,7 +46,6 @@ class Plot {
     node.setAttribute("role", "slider");
     node.setAttribute("aria-label", node.dataset.name);
     node.setAttribute("aria-valuemin", 0);
-    node.setAttribute("aria-valuemax", lines.times.length - 1);
     node.tabIndex = 0;
     this.chart = new uPlot(this.options(), this.data, node);
     this.listenToFingers();
@@ -81,6 +81,7 @@ class Plot {
     this.values.forEach((node, index) => { node.textContent = said[index]; });
     const now = at ?? times.length - 1;
     const words = series.map((one) => (one.values[now] === null ? "" : `${one.name} ${this.number(one.values[now], one.digits)} ${one.unit}`));
+    this.node.setAttribute("aria-valuemax", times.length - 1);
     this.node.setAttribute("aria-valuenow", now);
     this.node.setAttribute("aria-valuetext", [this.clock(times[now]), ...words.filter(Boolean)].join(", "));
   }
