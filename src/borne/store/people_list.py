@@ -45,6 +45,7 @@ from borne.store.schema import (
     people,
     tags,
 )
+from borne.store.tenancy import beside
 
 Sort = Literal["name", "role", "seen"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -118,6 +119,7 @@ people_here = union(
         access_group_people.c.access_group_id.in_(_groups_here),
     ),
 )
+_here = people_here.cte("people_here")  # once in a statement, however often it asks
 _invited_here = select(invitation_locations.c.invitation_id).where(
     invitation_locations.c.organisation_id == _organisation_id, invitation_locations.c.location_id.in_(_location_ids)
 )
@@ -168,7 +170,7 @@ def _of_both(shape: _Shape, columns: Any) -> list[Condition]:
 def _members(shape: _Shape) -> Select[Any]:
     conditions = _of_both(shape, M)
     if shape.here:
-        conditions.append(M.person_id.in_(people_here))
+        conditions.append(M.person_id.in_(select(_here.c.person_id)))
     match shape.state:
         case "active":
             conditions.append(M.expires_ms.is_(None) | (M.expires_ms > _now_ms))
@@ -229,7 +231,7 @@ def _ids(shape: _Shape) -> Select[Any]:
     found = _joined(parts, shape).subquery()
     keys = {"name": (), "role": (found.c.rank,), "seen": (found.c.seen,)}[shape.sort]
     order = [key.desc() if shape.descending else key.asc() for key in (*keys, found.c.search, found.c.kind, found.c.id)]
-    chosen = select(found.c.kind, found.c.id).order_by(*order)
+    chosen = select(found.c.kind, found.c.id, _total(shape).label("total")).order_by(*order)
     return chosen.limit(bindparam("most", type_=BigInteger)).offset(bindparam("skipped", type_=BigInteger))
 
 
@@ -239,12 +241,16 @@ def _first(part: Select[Any], descending: bool) -> Select[Any]:
     return select(ordered.limit(bindparam("needed", type_=BigInteger)).subquery())
 
 
-@lru_cache(maxsize=256)
-def _count(shape: _Shape) -> Select[Any]:
+def _total(shape: _Shape) -> ColumnElement[int]:
     parts = [part.with_only_columns(func.count()).scalar_subquery() for part in (_members(shape), _invitations(shape))]
     if shape.state:
-        return select(parts[0] if shape.state in OF_MEMBERS else parts[1])
-    return select(parts[0] + parts[1])
+        return parts[0] if shape.state in OF_MEMBERS else parts[1]
+    return parts[0] + parts[1]
+
+
+@lru_cache(maxsize=256)
+def _count(*shapes: _Shape) -> Select[Any]:
+    return select(*(_total(shape) for shape in shapes))
 
 
 _person_ids: Any = bindparam("person_ids", expanding=True)
@@ -252,7 +258,7 @@ _invitation_ids: Any = bindparam("invitation_ids", expanding=True)
 _member_rows = (
     select(people.c.id, people.c.name, people.c.email, people.c.disabled, M.role, M.expires_ms, M.seen_ms)
     .join(memberships, M.person_id == people.c.id)
-    .where(M.organisation_id == _organisation_id, M.person_id.in_(_person_ids))
+    .where(beside(M.organisation_id) == _organisation_id, M.person_id.in_(_person_ids))
 )
 _invitation_rows = select(
     I.id, I.name, I.email, I.role, I.membership_expires_ms, I.sent_ms, I.expires_ms, I.tags, I.access_group_id,
@@ -293,7 +299,7 @@ _group_names = select(access_groups.c.id, access_groups.c.name).where(
 )
 _member_tags = (
     select(tags.c.person_id.label("id"), func.count().label("n"))
-    .where(tags.c.organisation_id == _organisation_id, tags.c.person_id.in_(_person_ids))
+    .where(beside(tags.c.organisation_id) == _organisation_id, tags.c.person_id.in_(_person_ids))
     .group_by(tags.c.person_id)
 )
 
@@ -303,12 +309,9 @@ _member_tags = (
 
 async def counts(db: Reader, scope: Scope, now_ms: int) -> Counts:
     """Count the members and the open invitations that somebody may see."""
-    of_members, invited = Filter(state="active"), Filter(state="invited")
-    return Counts(await _number(db, scope, of_members, now_ms), await _number(db, scope, invited, now_ms))
-
-
-async def _number(db: Reader, scope: Scope, chosen: Filter, now_ms: int) -> int:
-    return int(await db.value(_count(_shape(scope, chosen)), _values(scope, chosen, now_ms)))
+    shapes = [_shape(scope, Filter(state=state)) for state in ("active", "invited")]
+    (found,) = await db.all(_count(*shapes), _values(scope, Filter(), now_ms))
+    return Counts(int(found[0]), int(found[1]))
 
 
 async def page(
@@ -322,13 +325,13 @@ async def page(
     offset: int = 0,
 ) -> Page:
     """Return one page of PAGE_ROWS entries."""
-    total = await _number(db, scope, chosen, now_ms)
     values = {**_values(scope, chosen, now_ms), "most": PAGE_ROWS, "skipped": offset, "needed": offset + PAGE_ROWS}
     keys = await db.all(_ids(_shape(scope, chosen, sort, descending)), values)
+    total = keys[0].total if keys else await db.value(_count(_shape(scope, chosen)), values) if offset else 0
     known = await _member_entries(db, scope, [row.id for row in keys if not row.kind])
     invited = await _invitation_entries(db, scope, [row.id for row in keys if row.kind])
     found = [invited.get(row.id) if row.kind else known.get(row.id) for row in keys]
-    return Page([entry for entry in found if entry is not None], total)
+    return Page([entry for entry in found if entry is not None], int(total))
 
 
 async def sees(db: Reader, scope: Scope, person_id: int, now_ms: int) -> bool:
