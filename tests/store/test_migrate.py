@@ -191,3 +191,40 @@ async def test_killed_after_any_statement_it_resumes(database_url: str, statemen
     assert await database.value(text("SELECT count(*) FROM chargers")) == 0
     assert await database.value(text("SELECT version_num FROM alembic_version")) == known_revisions()[-1]
     await database.close()
+
+
+DAYS = (  # of organisation 1: the last of October 2026, the first and the second of November; and of organisation 2
+    (1, 10, 20_757, 100, 30), (1, 10, 20_758, 200, 50), (1, 10, 20_759, 300, 40), (1, 11, 20_759, 400, 60),
+    (2, 20, 20_757, 500, 70),
+)  # fmt: skip
+
+
+async def test_days_that_are_there_are_added_up_to_months(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _head, to_head=command.upgrade: to_head(config, "0003"))
+        await migrated(database_url)
+    database = await opened(database_url)
+    async with database.transaction() as tx:
+        for table, keys in (("location", ""), ("charger", "charger_id, "), ("person", "person_id, ")):
+            for owner, place, day, energy_wh, peak_wh in DAYS:
+                peak = ("", "") if keys else (", peak_wh", f", {peak_wh}")
+                one = "7, " if keys else ""
+                sql = f"INSERT INTO {table}_days ({keys}organisation_id, location_id, day, energy_wh{peak[0]})"
+                await tx.run(text(f"{sql} VALUES ({one}{owner}, {place}, {day}, {energy_wh}{peak[1]})"))
+        await tx.run(text("INSERT INTO location_hours (organisation_id, location_id, month, hour, sessions) "
+                          "VALUES (1, 10, 682, 5, 2), (1, 11, 682, 5, 3), (2, 20, 682, 5, 9)"))  # fmt: skip
+    await database.close()
+    await migrated(database_url)
+    database = await opened(database_url)
+    months = "SELECT organisation_id, location_id, month, energy_wh{} FROM {}_months ORDER BY 1, 2, 3"
+    sums = [(1, 10, 681, 100), (1, 10, 682, 500), (1, 11, 682, 400), (2, 20, 681, 500)]
+    peaks = [30, 50, 60, 70]
+    assert await database.all(text(months.format(", peak_wh", "location"))) == [
+        (*one, peak) for one, peak in zip(sums, peaks, strict=True)
+    ]
+    for table in ("charger", "person"):
+        assert await database.all(text(months.format("", table))) == sums
+    assert await database.value(text("SELECT sum(energy_wh) FROM charger_days WHERE solar_wh = 0")) == 1_500
+    hours = "SELECT organisation_id, month, hour, sessions FROM organisation_hours ORDER BY 1"
+    assert await database.all(text(hours)) == [(1, 682, 5, 5), (2, 682, 5, 9)]
+    await database.close()

@@ -62,22 +62,31 @@ class Changes:
     def __init__(self) -> None:
         self.location_slots: Sums = {}  # location, slot
         self.location_days: Sums = {}  # location, day
+        self.location_months: Sums = {}  # location, month
         self.location_hours: Sums = {}  # location, month, hour of the week
+        self.organisation_hours: Sums = {}  # month, hour of the week
         self.charger_days: Sums = {}  # charger, location, day
+        self.charger_months: Sums = {}  # charger, location, month
         self.person_days: Sums = {}  # person, location, day
+        self.person_months: Sums = {}  # person, location, month
 
     def take(self, before: Counted, after: Counted, *, location_id: int, charger_id: int, zone: tzinfo) -> None:
-        """Count a session anew."""
+        """Count a session anew. What it had at its beginning, and has still, is passed by: while it grows that is nearly all."""
+        same = _alike(before, after)
         for counted, sign in ((before, -1), (after, 1)):
-            for slot, values in _values(counted):
+            for slot, values in _values(counted, same):
                 signed = [sign * value for value in values]
                 when = local(slot.slot_ms, zone)
                 _add(self.location_slots, (location_id, slot.slot_ms), signed)
                 _add(self.location_days, (location_id, when.day), signed)
+                _add(self.location_months, (location_id, when.month), signed)
                 _add(self.location_hours, (location_id, when.month, when.hour), signed)
+                _add(self.organisation_hours, (when.month, when.hour), signed)
                 _add(self.charger_days, (charger_id, location_id, when.day), signed)
+                _add(self.charger_months, (charger_id, location_id, when.month), signed)
                 if counted.person_id is not None:
                     _add(self.person_days, (counted.person_id, location_id, when.day), signed)
+                    _add(self.person_months, (counted.person_id, location_id, when.month), signed)
 
 
 class Local(msgspec.Struct, frozen=True):
@@ -100,14 +109,33 @@ def day_start_ms(day: int, zone: tzinfo) -> int:
     return int(there.timestamp() * 1_000)
 
 
+def month_of(day: int) -> int:
+    """The month of a day, both as in Local."""
+    found = date.fromordinal(day + EPOCH)
+    return (found.year - 1970) * 12 + found.month - 1
+
+
+def first_day(month: int) -> int:
+    """The day on which a month begins, both as in Local."""
+    return date(1970 + month // 12, month % 12 + 1, 1).toordinal() - EPOCH
+
+
 def changed(sums: Sums) -> list[tuple[tuple[int, ...], list[int]]]:
     """The keys whose numbers change, in their order: always the same, so that two writers never wait for each other in a ring."""
     return sorted((key, values) for key, values in sums.items() if any(values))
 
 
-def _values(counted: Counted) -> Iterable[tuple[PricedSlot, tuple[int, ...]]]:
-    """Each slot with its numbers. A session is counted where it begins."""
-    for index, slot in enumerate(counted.slots):
+def _alike(before: Counted, after: Counted) -> int:
+    """How many slots at the beginning are counted in the same way."""
+    if (before.person_id, before.is_unknown) != (after.person_id, after.is_unknown):
+        return 0
+    pairs = enumerate(zip(before.slots, after.slots, strict=False))
+    return next((index for index, (old, new) in pairs if old != new), min(len(before.slots), len(after.slots)))
+
+
+def _values(counted: Counted, since: int) -> Iterable[tuple[PricedSlot, tuple[int, ...]]]:
+    """Each slot from the one of that index on, with its numbers. A session is counted where it begins."""
+    for index, slot in enumerate(counted.slots[since:], since):
         is_first = int(index == 0)
         yield (
             slot,

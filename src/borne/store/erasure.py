@@ -47,6 +47,7 @@ RULES: dict[str, Rule] = {
     "password_resets": "deleted",
     "people": "own",
     "person_days": "deleted",
+    "person_months": "deleted",
     "plan_changes": "named by name",
     "recovery_codes": "deleted",
     "report_rules": "deleted",

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import bindparam, func, select, union
+from sqlalchemy import BindParameter, bindparam, func, select, union
 
 from borne.core.metering import Sample
-from borne.core.statistics import SUMS, Changes, PricedSlot, changed
+from borne.core.statistics import SUMS, Changes, PricedSlot, changed, first_day, month_of
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     charger_days,
+    charger_months,
     chargers,
     corrections,
     location_days,
     location_hours,
+    location_months,
     location_slots,
     locations,
+    organisation_hours,
     person_days,
+    person_months,
     readings,
     session_curves,
     session_slots,
@@ -100,11 +104,40 @@ _drop_slot = across(
     ),
     WHY,
 )
-_peak = select(func.max(location_slots.c.energy_wh)).where(
-    location_slots.c.organisation_id == bindparam("organisation_id"),
-    location_slots.c.location_id == bindparam("location_id"),
-    location_slots.c.slot_ms >= bindparam("from_ms"),
-    location_slots.c.slot_ms < bindparam("until_ms"),
+_organisation_id: BindParameter[int] = bindparam("organisation_id")
+_location_id: BindParameter[int] = bindparam("location_id")
+_peaks = select(  # of a day as it is now; of the day and of its month as they are noted
+    select(func.max(location_slots.c.energy_wh))
+    .where(
+        location_slots.c.organisation_id == _organisation_id,
+        location_slots.c.location_id == _location_id,
+        location_slots.c.slot_ms >= bindparam("from_ms"),
+        location_slots.c.slot_ms < bindparam("until_ms"),
+    )
+    .scalar_subquery()
+    .label("now_wh"),
+    select(location_days.c.peak_wh)
+    .where(
+        location_days.c.organisation_id == _organisation_id,
+        location_days.c.location_id == _location_id,
+        location_days.c.day == bindparam("day"),
+    )
+    .scalar_subquery()
+    .label("day_wh"),
+    select(location_months.c.peak_wh)
+    .where(
+        location_months.c.organisation_id == _organisation_id,
+        location_months.c.location_id == _location_id,
+        location_months.c.month == bindparam("month"),
+    )
+    .scalar_subquery()
+    .label("month_wh"),
+)
+_highest_day = select(func.max(location_days.c.peak_wh)).where(
+    location_days.c.organisation_id == _organisation_id,
+    location_days.c.location_id == _location_id,
+    location_days.c.day >= bindparam("from_day"),
+    location_days.c.day < bindparam("until_day"),
 )
 _from_cursor = across(
     select(
@@ -225,9 +258,13 @@ async def add_changes(tx: Transaction, organisation_id: int, changes: Changes) -
     for table, keys, sums in (
         (location_slots, ("location_id", "slot_ms"), changes.location_slots),
         (location_days, ("location_id", "day"), changes.location_days),
+        (location_months, ("location_id", "month"), changes.location_months),
         (location_hours, ("location_id", "month", "hour"), changes.location_hours),
+        (organisation_hours, ("month", "hour"), changes.organisation_hours),
         (charger_days, ("charger_id", "location_id", "day"), changes.charger_days),
+        (charger_months, ("charger_id", "location_id", "month"), changes.charger_months),
         (person_days, ("person_id", "location_id", "day"), changes.person_days),
+        (person_months, ("person_id", "location_id", "month"), changes.person_months),
     ):
         rows = [(organisation_id, *key, *values) for key, values in changed(sums)]
         if rows:
@@ -237,8 +274,19 @@ async def add_changes(tx: Transaction, organisation_id: int, changes: Changes) -
 async def save_peak(
     tx: Transaction, organisation_id: int, location_id: int, day: int, from_ms: int, until_ms: int
 ) -> None:
-    """Find a day's highest slot anew; the day lies between these instants."""
-    wanted = {"organisation_id": organisation_id, "location_id": location_id, "from_ms": from_ms, "until_ms": until_ms}
-    peak_wh = int(await tx.value(_peak, wanted) or 0)
+    """Find a day's highest slot anew, and so its month's; the day lies between these instants."""
+    month, place = month_of(day), {"organisation_id": organisation_id, "location_id": location_id}
+    found = await tx.first(_peaks, {**place, "from_ms": from_ms, "until_ms": until_ms, "day": day, "month": month})
+    assert found is not None
+    peak_wh, before_wh, highest_wh = found.now_wh or 0, found.day_wh or 0, found.month_wh or 0
+    if peak_wh == before_wh:
+        return
     row = (location_id, day, organisation_id, peak_wh)
     await tx.update_many(location_days, ("location_id", "day", "organisation_id"), ("peak_wh",), [row])
+    if peak_wh < highest_wh:
+        if before_wh < highest_wh:
+            return
+        days = {"from_day": first_day(month), "until_day": first_day(month + 1)}
+        peak_wh = await tx.value(_highest_day, {**place, **days}) or 0
+    row = (location_id, month, organisation_id, peak_wh)
+    await tx.update_many(location_months, ("location_id", "month", "organisation_id"), ("peak_wh",), [row])

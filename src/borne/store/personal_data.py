@@ -41,6 +41,7 @@ TABLES: dict[str, tuple[Table, tuple[str, ...]]] = {
         "meter_start_wh", "meter_stop_wh", "energy_wh", "end_reason",
     ),
     "days": _columns(s.person_days, *(column.name for column in s.person_days.c if column.name != "person_id")),
+    "months": _columns(s.person_months, *(column.name for column in s.person_months.c if column.name != "person_id")),
     "restarts": _columns(
         s.restarts, "id", "organisation_id", "charger_id", "requested_ms", "why", "kind", "verdict", "reason", "ended_ms"
     ),

@@ -141,7 +141,9 @@ session_slots = Table(
     sqlite_with_rowid=False,
 )
 
-# Sums of the slots of all sessions, changed by the same transaction: by location and slot, and what is read for months and years.
+# Sums of the slots of all sessions, changed by the same transaction: by location and slot, by day, and by month, of which years
+# are made. Days and months lie together, so that a period of an organisation is one stretch of a table, and what is measured now
+# is written to few pages; the index finds those of one place, charger or person.
 location_slots = Table(
     "location_slots",
     metadata,
@@ -162,8 +164,21 @@ location_days = Table(
     int_("organisation_id"),
     *sums(),
     int_("peak_wh", default="0"),  # the most energy of one slot: the highest quarter-hour average
-    PrimaryKeyConstraint("organisation_id", "location_id", "day"),
-    Index(None, "organisation_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "day", "location_id"),
+    Index(None, "organisation_id", "location_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+location_months = Table(
+    "location_months",
+    metadata,
+    int_("location_id"),
+    int_("month"),  # months since January 1970
+    int_("organisation_id"),
+    *sums(),
+    int_("peak_wh", default="0"),
+    PrimaryKeyConstraint("organisation_id", "month", "location_id"),
+    Index(None, "organisation_id", "location_id", "month"),
     sqlite_with_rowid=False,
 )
 
@@ -175,8 +190,21 @@ charger_days = Table(
     int_("day"),
     int_("organisation_id"),
     *sums(),
-    PrimaryKeyConstraint("organisation_id", "charger_id", "location_id", "day"),
-    Index(None, "organisation_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "day", "charger_id", "location_id"),
+    Index(None, "organisation_id", "charger_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+charger_months = Table(
+    "charger_months",
+    metadata,
+    int_("charger_id"),
+    int_("location_id"),
+    int_("month"),
+    int_("organisation_id"),
+    *sums(),
+    PrimaryKeyConstraint("organisation_id", "month", "charger_id", "location_id"),
+    Index(None, "organisation_id", "charger_id", "month"),
     sqlite_with_rowid=False,
 )
 
@@ -188,8 +216,21 @@ person_days = Table(
     int_("day"),
     int_("organisation_id"),
     *sums(),
-    PrimaryKeyConstraint("organisation_id", "person_id", "location_id", "day"),
-    Index(None, "organisation_id", "day"),
+    PrimaryKeyConstraint("organisation_id", "day", "person_id", "location_id"),
+    Index(None, "organisation_id", "person_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+person_months = Table(
+    "person_months",
+    metadata,
+    int_("person_id"),
+    int_("location_id"),
+    int_("month"),
+    int_("organisation_id"),
+    *sums(),
+    PrimaryKeyConstraint("organisation_id", "month", "person_id", "location_id"),
+    Index(None, "organisation_id", "person_id", "month"),
     sqlite_with_rowid=False,
 )
 
@@ -197,11 +238,22 @@ location_hours = Table(  # of the week, by month: what the heat map shows
     "location_hours",
     metadata,
     int_("location_id"),
-    int_("month"),  # months since January 1970
+    int_("month"),
     int_("hour"),  # of the week, from Monday midnight
     int_("organisation_id"),
     *sums(),
     PrimaryKeyConstraint("organisation_id", "location_id", "month", "hour"),
     Index(None, "organisation_id", "month"),
+    sqlite_with_rowid=False,
+)
+
+organisation_hours = Table(  # the same of all locations together
+    "organisation_hours",
+    metadata,
+    int_("month"),
+    int_("hour"),
+    int_("organisation_id"),
+    *sums(),
+    PrimaryKeyConstraint("organisation_id", "month", "hour"),
     sqlite_with_rowid=False,
 )
