@@ -158,6 +158,9 @@ POLICY: dict[str, Rule] = {
     "POST /savings/assumptions": Rule(
         OWNERS, 303, form={"kind": "pump_price", "value": "1.8", "currency": "EUR", "day": "2026-01-01", "source": "x"}
     ),
+    "GET /locations/{location_id}/site-meter": Rule(REACH_AS_STAFF),
+    "POST /locations/{location_id}/site-meter": Rule(REACH_AS_ADMIN, 422),
+    "POST /locations/{location_id}/site-meter/keep": Rule(REACH_AS_ADMIN, 422),
     "GET /vehicles": Rule(MEMBERS),
     "GET /vehicles/add": Rule(ADMINS | DRIVERS),
     "POST /vehicles": Rule(ADMINS | DRIVERS, 303, form={"name": "Zebra car"}),

@@ -71,6 +71,7 @@ from borne.portal import (
     sign_in,
     statistics,
     tags,
+    site_meter,
     unsubscribe,
     user_access,
     user_import,
@@ -88,7 +89,7 @@ from borne.portal.services import Services
 MODULES: tuple[Any, ...] = (
     login, second_factor, passkeys, setup, account, account_security, account_totp, account_passkeys, account_tokens, confirm,
     attempts, outbox, live, add_charger, chargers, charger, charger_edit, restart, restarts, batches,
-    prices, price_lists, vehicles, savings, reports,
+    prices, price_lists, site_meter, vehicles, savings, reports,
     locations, organisation, charger_import, charger_changes,
     audit, charger_device, archived_chargers, personal_data,
     new_organisation, installation, looking_in, help_super_admins, consents,

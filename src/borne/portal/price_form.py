@@ -53,6 +53,7 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True):
     list_id: str = ""
     factor: str = "1"
     markup: str = ""
+    feed_in: str = ""
     when: str = "now"
     day: str = ""
 
@@ -78,6 +79,7 @@ def entered(form: dict[str, Any]) -> Entered:
         list_id=text_of(form, "list_id", 18),
         factor=text_of(form, "factor", 10),
         markup=text_of(form, "markup", 20),
+        feed_in=text_of(form, "feed_in", 20),
         when="day" if text_of(form, "when", 4) == "day" else "now",
         day=text_of(form, "day", 10),
     )
@@ -135,6 +137,14 @@ def _dynamic(
     if found or chosen is None or factor is None or markup is None:
         return None
     return Dynamic(chosen.id, factor // 1_000, markup, micros)
+
+
+def feed_in_of(page: PageView, form: Entered) -> tuple[int, dict[str, str]]:
+    """What a kWh that is fed in earns; nothing where nothing is said."""
+    micros = _micros(form.feed_in or "0")
+    if micros is None:
+        return 0, {"feed_in": page._("A price like 0.25, with six decimals at most.")}
+    return micros, {}
 
 
 def from_ms(page: PageView, form: Entered, zone: ZoneInfo) -> tuple[int, dict[str, str]]:

@@ -47,6 +47,11 @@ def lines(page: PageView, tariff: Tariff, currency: str, lists: Mapping[int, str
     return [*found, page._("else %(price)s", price=rest)]
 
 
+def feed_in(page: PageView, micros: int, currency: str) -> list[str]:
+    """What feeding in earns; nothing is said of nothing."""
+    return [page._("feeding in earns %(price)s", price=per_kwh(page, micros, currency))] if micros else []
+
+
 def _dynamic(page: PageView, tariff: Dynamic, currency: str, lists: Mapping[int, str]) -> list[str]:
     text = page._("prices of %(list)s", list=lists.get(tariff.list_id, "–"))
     if tariff.factor_permille != 1_000:

@@ -26,6 +26,7 @@ from borne.portal.forms import Form
 from borne.portal.frame import Page, PageView
 from borne.portal.price_form import KINDS, SAFE_MS, Entered
 from borne.portal.sessions import zone_of
+from borne.portal.site_meter import lately
 from borne.store import energy_prices as store
 from borne.store import locations
 from borne.store.db import Conflict, Row
@@ -76,6 +77,7 @@ async def prices(page: Page, location_id: FromPath[int]) -> Response[str]:
         chart=chart,
         stretches=stretches,
         may_change=may_change,
+        meter=await lately(page, place),
     )
 
 
@@ -92,7 +94,10 @@ def _lines(page: PageView, place: Row, rows: list[Row], names: dict[int, str], m
                 row.id,
                 str(format_datetime(since, "d MMM y, HH:mm", locale=page.formats.locale)),
                 words.kind_words(page, tariff),
-                words.lines(page, tariff, row.currency, names),
+                [
+                    *words.lines(page, tariff, row.currency, names),
+                    *words.feed_in(page, row.feed_in_micros, row.currency),
+                ],
                 state,
                 row.person_name,
                 row.created_ms,
@@ -167,9 +172,11 @@ async def add(page: Page, location_id: FromPath[int], data: Form) -> Response[st
         return await _form(page, place, form, {})
     lists = await store.lists(page.services.db, organisation_id)
     tariff, problems = forms.tariff_of(page, form, lists, place.currency)
-    from_ms, wrong = forms.from_ms(page, form, zone_of(place.time_zone))
-    if problems or wrong or tariff is None:
-        return await _form(page, place, form, problems | wrong, 422)
+    feed_in_micros, wrong = forms.feed_in_of(page, form)
+    from_ms, wrong_time = forms.from_ms(page, form, zone_of(place.time_zone))
+    problems |= wrong | wrong_time
+    if problems or tariff is None:
+        return await _form(page, place, form, problems, 422)
     names = {row.id: row.name for row in lists}
     try:
         async with page.services.db.transaction() as tx:
@@ -177,11 +184,12 @@ async def add(page: Page, location_id: FromPath[int], data: Form) -> Response[st
             if held is None or held.currency != place.currency:
                 raise PageError(409, page._("The location changed meanwhile. Look at it again."))
             await store.add(
-                tx, organisation_id, location_id, EnergyPrice(from_ms, tariff), currency=place.currency,
+                tx, organisation_id, location_id, EnergyPrice(from_ms, tariff, feed_in_micros), currency=place.currency,
                 person_name=page.person.name, now_ms=page.services.clock.now_ms(),
             )  # fmt: skip
             about = About(kind="location", id=location_id, name=place.name)
-            told = {"price": words.lines(page, tariff, place.currency, names), "from_ms": from_ms}
+            lines = [*words.lines(page, tariff, place.currency, names), *words.feed_in(page, feed_in_micros, place.currency)]
+            told = {"price": lines, "from_ms": from_ms}
             await page.audit(tx, "location.price_added", about, after=told)
     except Conflict:
         said = page._("There is a price from this very moment already. Choose another moment.")
