@@ -238,6 +238,8 @@ POLICY: dict[str, Rule] = {
     "GET /sessions.csv": Rule(MEMBERS),
     "GET /sessions/tidy.csv": Rule(MEMBERS),
     "GET /sessions.xlsx": Rule(MEMBERS),
+    "GET /sessions.pdf": Rule(MEMBERS),
+    "GET /sessions/exports": Rule(MEMBERS),
     "POST /sessions/views": Rule(MEMBERS, 303, form={"name": "Zebra {charger_id}", "query": "kind=running"}),
     "POST /sessions/views/{view_id}/delete": Rule(frozenset((SUPER,)), 303),
     "GET /access-groups": Rule(ADMINS),

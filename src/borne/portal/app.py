@@ -39,6 +39,7 @@ from borne.portal import (
     consents,
     driver,
     errors,
+    exports,
     help_super_admins,
     installation,
     invitations,
@@ -96,7 +97,7 @@ MODULES: tuple[Any, ...] = (
     plan, oidc, sign_in,
     users, invitations, user_import, roles,
     notices, notice_settings, unsubscribe,
-    access_groups, tags, user_access, driver, sessions, session, session_files, session_views,
+    access_groups, tags, user_access, driver, sessions, session, session_files, session_views, exports,
     statistics,
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
-"""Sessions as files: what the list's filter finds, as CSV that streams or as a spreadsheet that is made on disk.
+"""Sessions as files: what the list's filter finds, as CSV that streams, as a spreadsheet made on disk, or as a PDF to read.
 
-Nothing here holds more than a page of sessions, and no slice of work holds the loop for longer than some milliseconds.
+Nothing here holds more than a page of sessions, but the PDF, whose rows are bounded; and no slice of work holds the loop for
+longer than some milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from litestar.response import Stream
 
 from borne.core import policy
 from borne.core.scope import Scope
-from borne.portal import session_filter
+from borne.engine.report_files import pdf as write_pdf
+from borne.portal import session_filter, session_report
+from borne.portal.errors import PageError
+from borne.portal.exports import Export, exports_of, watched
 from borne.portal.frame import Page
 from borne.portal.restarts import csv_lines
 from borne.portal.session_cells import (
@@ -29,7 +33,7 @@ from borne.portal.session_cells import (
     sheet_cells,
     tidy_cells,
 )
-from borne.store import session_export
+from borne.store import session_count, session_export
 from borne.store.db import Reader, Row
 from borne.store.session_list import Filter
 
@@ -37,6 +41,7 @@ SLICE = 200  # rows: a few milliseconds
 CHUNK_BYTES = 262_144
 SHEET_ROWS = 1_000_000  # of data: a sheet holds 1,048,576
 SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+Tell = Callable[[int], None]  # hears of each slice of rows that is done
 Cells = Callable[[Row, Teller], list[str]]
 LAYOUTS: dict[str, tuple[tuple[str, ...], Cells]] = {
     "portal": (PORTAL_COLUMNS, portal_cells),
@@ -59,20 +64,51 @@ async def tidy_csv(page: Page) -> Stream:
 @get("/sessions.xlsx", may="see_sessions")
 async def xlsx(page: Page) -> Stream:
     """The tidy columns as a spreadsheet."""
-    found = sheet(page.services.db, page.scope, await session_filter.wanted(page))
-    return Stream(found, media_type=SHEET_TYPE, headers=_headers("sessions.xlsx"))
+    wanted = await session_filter.wanted(page)
+    export = await _begun(page, wanted, "sessions.xlsx")
+    return _answer(export, sheet(page.services.db, page.scope, wanted, export.tell), SHEET_TYPE)
 
 
-ROUTES = [portal_csv, tidy_csv, xlsx]
+@get("/sessions.pdf", may="see_sessions")
+async def pdf(page: Page) -> Stream:
+    """To read and to print. Larger ones are refused with what to do instead."""
+    wanted = await session_filter.wanted(page)
+    total = await session_count.count(page.services.db, page.scope, wanted)
+    if total > session_report.ROWS_MOST:
+        said = page._(
+            "A PDF holds %(most)s sessions at most, and these are %(n)s. Narrow the list, or take the CSV or the spreadsheet.",
+            most=page.formats.number(session_report.ROWS_MOST),
+            n=page.formats.number(total),
+        )
+        raise PageError(422, said)
+    export = exports_of(page).begin(page, _key(page), "sessions.pdf", total)
+    return _answer(export, _pdf(page, wanted, export), "application/pdf")
+
+
+ROUTES = [portal_csv, tidy_csv, xlsx, pdf]
 
 
 async def _csv_answer(page: Page, layout: str, name: str) -> Stream:
-    found = csv(page.services.db, page.scope, await session_filter.wanted(page), layout)
-    return Stream(found, media_type="text/csv; charset=utf-8", headers=_headers(name))
+    wanted = await session_filter.wanted(page)
+    export = await _begun(page, wanted, name)
+    return _answer(export, csv(page.services.db, page.scope, wanted, layout, export.tell), "text/csv; charset=utf-8")
 
 
-def _headers(name: str) -> dict[str, str]:
-    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+def _key(page: Page) -> str:
+    """The browser's name for this export, "" where it does not follow it."""
+    return str(page.request.query_params.get("export", ""))
+
+
+async def _begun(page: Page, wanted: Filter, name: str) -> Export:
+    """Rows are counted for who follows alone."""
+    key = _key(page)
+    total = await session_count.count(page.services.db, page.scope, wanted) if key else 0
+    return exports_of(page).begin(page, key, name, total)
+
+
+def _answer(export: Export, parts: AsyncIterator[bytes], media_type: str) -> Stream:
+    headers = {"content-disposition": f'attachment; filename="{export.name}"', "cache-control": "no-store"}
+    return Stream(watched(export, parts), media_type=media_type, headers=headers)
 
 
 async def _teller(db: Reader, scope: Scope) -> Teller:
@@ -80,14 +116,34 @@ async def _teller(db: Reader, scope: Scope) -> Teller:
     return Teller(name, sees_people=policy.permits(scope, "see_people"))
 
 
-async def csv(db: Reader, scope: Scope, wanted: Filter, layout: str) -> AsyncIterator[bytes]:
+def _nobody(_rows: int) -> None:
+    """Hears of rows where nobody follows."""
+
+
+async def _pdf(page: Page, wanted: Filter, export: Export) -> AsyncIterator[bytes]:
+    rows: list[Row] = []
+    async for some in session_export.pages(page.services.db, page.scope, wanted):
+        rows += some
+        if len(rows) >= session_report.ROWS_MOST:  # some came since they were counted
+            break
+    async with exports_of(page).pdfs:
+        rows = rows[: session_report.ROWS_MOST]
+        document = await session_report.document(page, wanted, rows)
+        content = await asyncio.to_thread(write_pdf, document)
+    export.tell(len(rows))
+    yield content
+
+
+async def csv(db: Reader, scope: Scope, wanted: Filter, layout: str, tell: Tell = _nobody) -> AsyncIterator[bytes]:
     """The lines of a CSV, UTF-8: its header, then its rows in slices."""
     columns, cells = LAYOUTS[layout]
     teller = await _teller(db, scope)
     yield csv_lines([list(columns)])
     async for rows in session_export.pages(db, scope, wanted):
         for start in range(0, len(rows), SLICE):
-            yield csv_lines([cells(row, teller) for row in rows[start : start + SLICE]])
+            some = rows[start : start + SLICE]
+            yield csv_lines([cells(row, teller) for row in some])
+            tell(len(some))
             await asyncio.sleep(0)  # the loop also holds the sockets
 
 
@@ -139,7 +195,7 @@ class _Book:
         self._book.close()
 
 
-async def sheet(db: Reader, scope: Scope, wanted: Filter) -> AsyncIterator[bytes]:
+async def sheet(db: Reader, scope: Scope, wanted: Filter, tell: Tell = _nobody) -> AsyncIterator[bytes]:
     """The bytes of an XLSX file."""
     teller = await _teller(db, scope)
     with tempfile.TemporaryDirectory(prefix="borne-") as folder:
@@ -148,6 +204,7 @@ async def sheet(db: Reader, scope: Scope, wanted: Filter) -> AsyncIterator[bytes
             for start in range(0, len(rows), SLICE):
                 cells = [sheet_cells(row, teller) for row in rows[start : start + SLICE]]
                 await asyncio.to_thread(book.add, cells)
+                tell(len(cells))
         await asyncio.to_thread(book.close)
         with book.file.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):

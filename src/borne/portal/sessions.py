@@ -107,6 +107,7 @@ async def sessions(page: Page) -> Response[str]:
         "files": [
             (session_filter.address(path, query), words)
             for path, words in (
+                ("/sessions.pdf", page._("PDF to read")),
                 ("/sessions.xlsx", page._("Spreadsheet (XLSX)")),
                 ("/sessions/tidy.csv", page._("CSV to compute with")),
                 ("/sessions.csv", page._("CSV with 26 columns")),
