@@ -10,7 +10,7 @@ from borne.core.statistics import PricedSlot
 from borne.store import metering, organisations, saved_views, session_detail, session_export, session_list
 from borne.store.charger_list import search_text
 from borne.store.db import Database
-from borne.store.schema import memberships, people, session_messages, sessions
+from borne.store.schema import archived_chargers, chargers, locations, memberships, people, session_messages, sessions
 from borne.store.session_list import Filter
 
 pytestmark = pytest.mark.anyio
@@ -49,12 +49,16 @@ async def filled(database: Database) -> Database:
 
 
 async def exported(db: Database, who: Scope, wanted: Filter | None = None) -> list[int]:
-    return [row.id async for rows in session_export.pages(db, who, wanted or Filter()) for row in rows]
+    found = [row.id async for rows in session_export.pages(db, who, wanted or Filter()) for row in rows]
+    bare = [row.id async for rows, _ in session_export.bare_pages(db, who, wanted or Filter()) for row in rows]
+    assert bare == found
+    return found
 
 
 async def test_everything_of_the_scope_is_exported_once(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 3, 4, 8, 1_000):
         monkeypatch.setattr(session_export, "PAGE_ROWS", size)
+        monkeypatch.setattr(session_export, "BARE_ROWS", size)
         assert await exported(filled, scope()) == [8, 7, 6, 5, 4, 3, 2, 1], size
     assert await exported(filled, scope("admin", location_ids=(LYON,))) == [8, 6, 4, 2]
     assert await exported(filled, scope("operator", location_ids=())) == []
@@ -82,12 +86,31 @@ async def test_what_a_row_of_a_file_says_of_its_person(filled: Database) -> None
     ]
 
 
+async def test_names_are_those_of_the_organisation(filled: Database) -> None:
+    charger = ("id", "organisation_id", "location_id", "name", "serial", "model", "identity", "created_ms")
+    gone = (*charger, "vendor", "model_name", "archived_ms", "person_name", "why")
+    place = ("id", "organisation_id", "name", "time_zone", "created_ms")
+    async with filled.transaction() as tx:
+        found = [(101, 1, LYON, "Here", "S1", "m", "A", 0), (103, 2, LYON, "There", "S3", "m", "B", 0)]
+        await tx.insert_many(chargers, (*charger, "changed_ms", "search"), [(*row, 0, "") for row in found])
+        found = [(102, 1, LYON, "Gone", "S2", "m", "C", 0), (104, 2, LYON, "Gone there", "S4", "m", "D", 0)]
+        await tx.insert_many(archived_chargers, gone, [(*row, "", "", 0, "", "archived") for row in found])
+        places = [(LYON, 1, "Lyon", "Europe/Paris", 0), (NANTES, 2, "Theirs", "Europe/Paris", 0)]
+        await tx.insert_many(locations, place, places)
+    ((_, names),) = [page async for page in session_export.bare_pages(filled, scope(), Filter(to_ms=5_000))]
+    assert names.chargers == {101: ("Here", "S1"), 102: ("Gone", "S2")}
+    assert names.locations == {LYON: ("Lyon", "Europe/Paris")}
+    assert names.people == {7: ("Zoe", "zoe@a.test", "user")}
+    ((_, names),) = [page async for page in session_export.bare_pages(filled, scope(organisation_id=2), Filter())]
+    assert (names.chargers, names.locations, names.people) == ({}, {}, {})
+
+
 async def test_the_details_of_a_session_inside_the_scope(filled: Database) -> None:
     slots, samples = [PricedSlot(0, 10, 5, 6, 7, 250_000)], [Sample(1, 2, 3, None, 4)]
     columns = ("received_ms", "charger_id", "idx", "kind", "transaction", "seq", "raw")
     async with filled.transaction() as tx:
-        await metering.save_slots(tx, 2, 1, (), slots)
-        await metering.save_curve(tx, 2, 1, samples)
+        await metering.save_slots(tx, [(2, 1, (), slots)])
+        await metering.save_curves(tx, [(2, 1, samples)])
         rows = [
             (2_000, 102, 0, "started", None, None, "{}"), (2_001, 102, 0, "ended", "t2", 4, "{}"),
             (2_001, 101, 0, "ended", "t2", 9, "{}"), (1_500, 102, 0, "started", None, None, "{}"),
