@@ -9,15 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from borne.core import tariff
 from borne.core.cells import neutral
 from borne.core.session import NO_STOP_RECEIVED
-from borne.portal.formats import iso
-from borne.portal.sessions import zone_of
 from borne.store.db import Row
 
 PORTAL_COLUMNS = (
@@ -47,17 +43,6 @@ def decimal(amount: int, digits: int) -> str:
     return f"{sign}{text[:-digits]}.{text[-digits:]}"
 
 
-def _local(at_ms: int | None, zone: ZoneInfo) -> str:
-    if at_ms is None:
-        return ""
-    return datetime.fromtimestamp(at_ms // 1_000, zone).isoformat(" ")[:19]
-
-
-def _hours(duration_ms: int) -> str:
-    minutes, seconds = divmod(duration_ms // 1_000, 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
-
-
 def _ends(row: Row) -> tuple[int, int | None]:
     """When it began and ended, by the charger's clock where that can be."""
     begun_ms = row.started_ms if row.begun_ms is None else row.begun_ms
@@ -65,38 +50,8 @@ def _ends(row: Row) -> tuple[int, int | None]:
     return begun_ms, over_ms
 
 
-def portal_cells(row: Row, teller: Teller) -> list[str]:
-    """A session in the order of PORTAL_COLUMNS; what Borne does not know yet is empty."""
-    zone, (begun_ms, over_ms) = zone_of(row.zone), _ends(row)
-    energy_wh, cost_nanos = row.energy_wh, row.cost_nanos
-    told = teller.sees_people
-    is_priced = cost_nanos is not None and energy_wh
-    return [
-        *map(neutral, (teller.organisation, row.location or "", row.serial or "", row.charger or "", row.person or "")),
-        (row.role or "") if told else "",
-        "",
-        neutral(row.email or "") if told else "",
-        neutral(row.tag or ""),
-        str(row.id),
-        _local(begun_ms, zone),
-        _local(over_ms, zone),
-        _hours(row.charging_ms),
-        "" if energy_wh is None else decimal(energy_wh, 3),
-        "",
-        decimal(tariff.rounded(cost_nanos, energy_wh), 6) if is_priced else "",
-        row.currency or "",
-        "" if cost_nanos is None else decimal(tariff.rounded(cost_nanos, tariff.NANOS_A_CENT), 2),
-        *NOT_YET,
-    ]
-
-
-def tidy_cells(row: Row, teller: Teller) -> list[str]:
-    """A session in the order of TIDY_COLUMNS."""
-    return [str(cell) for cell in _tidy(row, teller, iso)]
-
-
 def sheet_cells(row: Row, teller: Teller) -> list[Cell | datetime]:
-    """The same with numbers as numbers and instants as times of UTC that a spreadsheet knows."""
+    """A session in the order of TIDY_COLUMNS: numbers as numbers, instants as times of UTC that a spreadsheet knows."""
     cells = _tidy(row, teller, _instant)
     cells[COST] = "" if row.cost_nanos is None else row.cost_nanos / 1_000_000_000
     return cells
