@@ -250,8 +250,8 @@ class Meter:
         by_organisation: dict[int, Changes] = {}
         for one in done:
             row = one.session
-            await store.save_curve(tx, row.id, row.organisation_id, one.samples)
-            await store.save_slots(tx, row.id, row.organisation_id, one.before, one.after)
+            await store.save_curves(tx, [(row.id, row.organisation_id, one.samples)])
+            await store.save_slots(tx, [(row.id, row.organisation_id, one.before, one.after)])
             changes = by_organisation.setdefault(row.organisation_id, Changes())
             before, after = one.counted()
             changes.take(before, after, location_id=row.location_id, charger_id=row.charger_id, zone=one.zone)
@@ -263,7 +263,7 @@ class Meter:
         """Book energy in the slot in which it came: a quarter of an hour that was closed is never written again."""
         for one in late:
             row, slot_ms = one.session, one.after.slot_ms
-            await store.save_slots(tx, row.id, row.organisation_id, [one.before], [one.after])
+            await store.save_slots(tx, [(row.id, row.organisation_id, [one.before], [one.after])])
             changes = Changes()
             # The slot on both sides: a session is counted where it began, not here.
             before, after = (Counted(row.measured_person_id, (slot,), False) for slot in (one.before, one.after))

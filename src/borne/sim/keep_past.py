@@ -29,8 +29,9 @@ async def keep_past(db: Database, past: Sequence[PastSession], places: Mapping[s
         some = past[start : start + SLICE]
         async with db.transaction() as tx:
             ids = await sessions.add_past(tx, [_row(one, places[one.charger]) for one in some])
-            for session_id, one in zip(ids, some, strict=True):
-                await metering.save_curve(tx, session_id, places[one.charger].organisation_id, list(one.samples))
+            owners = [places[one.charger].organisation_id for one in some]
+            samples = [list(one.samples) for one in some]
+            await metering.save_curves(tx, zip(ids, owners, samples, strict=True))
         await asyncio.sleep(0)
     return len(past)
 

@@ -164,6 +164,7 @@ SESSION_COLUMNS = (
     "dirty", "measured", "measured_person_id", "zone", "currency", "begun_ms", "over_ms", "energy_wh", "charging_ms", "peak_w",
     "power_w", "suspects", "cost_nanos", "vehicle_id", "at_once_nanos",
 )  # fmt: skip
+FOLLOWED_COLUMNS = ("measured", "over_ms", "energy_wh", "charging_ms", "peak_w", "power_w", "cost_nanos")
 LATE_COLUMNS = ("dirty", "measured", "energy_wh", "cost_nanos")
 SLOT_KEYS = ("session_id", "slot_ms")
 SLOT_COLUMNS = (
@@ -212,6 +213,11 @@ async def save_sessions(tx: Transaction, rows: Sequence[Sequence[object]]) -> in
     return await tx.update_many(sessions, SESSION_KEYS, SESSION_COLUMNS, rows)
 
 
+async def save_followed(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
+    """The same of open sessions that went on as before: SESSION_KEYS, then FOLLOWED_COLUMNS."""
+    return await tx.update_many(sessions, SESSION_KEYS, FOLLOWED_COLUMNS, rows)
+
+
 async def save_late(tx: Transaction, rows: Sequence[Sequence[object]]) -> int:
     """The same of sessions that are closed: SESSION_KEYS, then LATE_COLUMNS."""
     return await tx.update_many(sessions, SESSION_KEYS, LATE_COLUMNS, rows)
@@ -232,25 +238,28 @@ async def add_correction(
     await tx.insert(corrections, values)
 
 
-async def save_curve(tx: Transaction, session_id: int, organisation_id: int, samples: list[Sample]) -> None:
-    row = (session_id, organisation_id, _encode(samples))
-    await tx.upsert_many(session_curves, ("session_id",), ("organisation_id", "samples"), [row])
+async def save_curves(tx: Transaction, rows: Iterable[tuple[int, int, list[Sample]]]) -> None:
+    """Write all samples of sessions: (session, organisation, samples)."""
+    encoded = [(session_id, organisation_id, _encode(samples)) for session_id, organisation_id, samples in rows]
+    await tx.upsert_many(session_curves, ("session_id",), ("organisation_id", "samples"), encoded)
 
 
 async def save_slots(
-    tx: Transaction, session_id: int, organisation_id: int, before: Iterable[PricedSlot], after: Iterable[PricedSlot]
+    tx: Transaction, rows: Iterable[tuple[int, int, Sequence[PricedSlot], Sequence[PricedSlot]]]
 ) -> None:
-    """Make a session's slots those of `after`; what is the same is left alone."""
-    old, new = {slot.slot_ms: slot for slot in before}, {slot.slot_ms: slot for slot in after}
-    for slot_ms in old.keys() - new.keys():
-        await tx.run(_drop_slot, {"of_session_id": session_id, "of_slot_ms": slot_ms})
-    rows = [
-        (session_id, slot.slot_ms, organisation_id, *msgspec.structs.astuple(slot)[1:])
-        for slot in new.values()
-        if old.get(slot.slot_ms) != slot
-    ]
-    if rows:
-        await tx.upsert_many(session_slots, SLOT_KEYS, SLOT_COLUMNS, rows)
+    """Make slots of sessions those of `after`: (session, organisation, before, after). What is the same is left alone."""
+    written: list[tuple[object, ...]] = []
+    for session_id, organisation_id, before, after in rows:
+        old, new = {slot.slot_ms: slot for slot in before}, {slot.slot_ms: slot for slot in after}
+        for slot_ms in old.keys() - new.keys():
+            await tx.run(_drop_slot, {"of_session_id": session_id, "of_slot_ms": slot_ms})
+        written += [
+            (session_id, slot.slot_ms, organisation_id, *msgspec.structs.astuple(slot)[1:])
+            for slot in after
+            if old.get(slot.slot_ms) != slot
+        ]
+    if written:
+        await tx.upsert_many(session_slots, SLOT_KEYS, SLOT_COLUMNS, written)
 
 
 async def add_changes(tx: Transaction, organisation_id: int, changes: Changes) -> None:
