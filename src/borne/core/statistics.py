@@ -120,6 +120,45 @@ def first_day(month: int) -> int:
     return date(1970 + month // 12, month % 12 + 1, 1).toordinal() - EPOCH
 
 
+class Days(msgspec.Struct, frozen=True):
+    """Days at an end of a period, all of the month `month`; `sign` -1: they are of a month that was counted whole."""
+
+    from_day: int
+    until_day: int
+    month: int
+    sign: int = 1
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """A period as months from `from_month` until before `until_month`, and days at its beginning and at its end."""
+
+    from_month: int
+    until_month: int
+    head: Days
+    tail: Days
+
+
+def parts_of(from_day: int, until_day: int, *, adds_only: bool) -> Parts:
+    """How a period is summed from months and few days: a month is counted whole where fewer days of it are then taken away.
+
+    `adds_only`: no days are taken away, as a highest value could not be.
+    """
+    first, last = month_of(from_day), month_of(until_day)
+    start, end = first_day(first), first_day(last)
+    before, after = from_day - start, first_day(last + 1) - until_day  # of these months, outside the period
+    if first == last:
+        if adds_only or before + after >= until_day - from_day:
+            return Parts(first, first, Days(from_day, until_day, first), Days(until_day, until_day, first))
+        return Parts(first, first + 1, Days(start, from_day, first, -1), Days(until_day, until_day + after, first, -1))
+    head = Days(from_day, first_day(first + 1), first)
+    if not before or (not adds_only and before < head.until_day - from_day):
+        head = Days(start, from_day, first, -1)
+    tail = Days(end, until_day, last)
+    if not adds_only and after < until_day - end:
+        tail = Days(until_day, until_day + after, last, -1)
+    return Parts(first + (head.sign > 0), last + (tail.sign < 0), head, tail)
+
+
 def changed(sums: Sums) -> list[tuple[tuple[int, ...], list[int]]]:
     """The keys whose numbers change, in their order: always the same, so that two writers never wait for each other in a ring."""
     return sorted((key, values) for key, values in sums.items() if any(values))
