@@ -100,7 +100,7 @@ async def test_sums_are_those_of_the_scope(filled: Database) -> None:
 
 async def test_choices_narrow_a_scope_and_never_widen_it(filled: Database) -> None:
     def chosen(**more: int) -> Chosen:
-        return Chosen(from_day=100, until_day=200, **more)  # type: ignore[arg-type]
+        return Chosen(from_day=100, until_day=200, **more)
 
     assert await energy(filled, scope(), Chosen(from_day=101, until_day=102)) == 700
     assert await energy(filled, scope(), chosen(location_id=LYON)) == 1_500

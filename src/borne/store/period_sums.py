@@ -91,7 +91,7 @@ def _part(
     ]
     if "peak_wh" in table.c:
         numbers.append(func.max(table.c.peak_wh).label("peak_wh"))
-    statement = select(*numbers).where(
+    statement: Select[Any] = select(*numbers).where(
         table.c.organisation_id == organisation_id, time >= _int(from_), time < _int(until), *conditions(table)
     )
     if key is None:

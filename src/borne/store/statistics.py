@@ -150,7 +150,7 @@ def _statement(shape: _Shape) -> Select[Any]:
     numbers = _numbers(parts)
     if shape.group == "all":
         return select(*numbers)
-    statement = select(parts.c.key, *numbers).group_by(parts.c.key).having(_is_any(parts))
+    statement: Select[Any] = select(parts.c.key, *numbers).group_by(parts.c.key).having(_is_any(parts))
     if shape.group == "location":
         energy_wh = statement.selected_columns.energy_wh
         return _named(statement.order_by(energy_wh.desc(), parts.c.key).limit(_most()).subquery("ranked"), "location")
