@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, literal_column, or_, select, update
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
@@ -36,7 +36,8 @@ _group_of = (
     beside(chargers.c.organisation_id) == bindparam("organisation_id"),
     chargers.c.id == access_group_chargers.c.charger_id,
 )
-_has_any = exists().where(*_group_of)
+# As a value: PostgreSQL would else look at all groups' chargers to know of one group.
+_has_any = select(literal_column("1")).where(*_group_of).limit(1).scalar_subquery().is_not(None)
 # From the chargers of the locations, not from all that groups hold.
 _of_locations = (
     beside(access_group_chargers.c.organisation_id) == bindparam("organisation_id"),

@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    or_,
     select,
     union,
     union_all,
@@ -119,6 +120,35 @@ people_here = union(
         access_group_people.c.access_group_id.in_(_groups_here),
     ),
 )
+
+
+def touches(organisation_id: ColumnElement[int], person_id: ColumnElement[int]) -> Condition:
+    """Whether one person does: looked up from that person, where `people_here` finds everybody."""
+    there = (beside(chargers.c.organisation_id) == organisation_id, chargers.c.location_id.in_(_location_ids))
+    belongs = select(_number_of(1)).where(
+        membership_locations.c.organisation_id == organisation_id,
+        membership_locations.c.person_id == person_id,
+        membership_locations.c.location_id.in_(_location_ids),
+    )
+    assigned = select(_number_of(1)).where(
+        assignments.c.person_id == person_id, chargers.c.id == assignments.c.charger_id, *there
+    )
+    grouped = select(_number_of(1)).where(
+        access_group_people.c.person_id == person_id,
+        beside(access_group_people.c.organisation_id) == organisation_id,
+        access_group_chargers.c.access_group_id == access_group_people.c.access_group_id,
+        beside(access_group_chargers.c.organisation_id) == organisation_id,
+        chargers.c.id == access_group_chargers.c.charger_id,
+        *there,
+    )
+    return or_(*(one.limit(1).scalar_subquery().is_not(None) for one in (belongs, assigned, grouped)))
+
+
+def _number_of(number: int) -> ColumnElement[int]:
+    """A number in the text of a statement: of a parameter a database may not know the type."""
+    return literal_column(str(number), BigInteger)
+
+
 _here = people_here.cte("people_here")  # once in a statement, however often it asks
 _invited_here = select(invitation_locations.c.invitation_id).where(
     invitation_locations.c.organisation_id == _organisation_id, invitation_locations.c.location_id.in_(_location_ids)
@@ -209,11 +239,6 @@ def _invitations(shape: _Shape) -> Select[Any]:
 
 def _rank(role: Any) -> ColumnElement[Any]:
     return case(*((role == one, _number_of(place)) for place, one in enumerate(ROLES)), else_=_number_of(len(ROLES)))
-
-
-def _number_of(number: int) -> ColumnElement[int]:
-    """A number in the text of a statement: of a parameter a database may not know the type."""
-    return literal_column(str(number), BigInteger)
 
 
 def _joined(parts: Sequence[Select[Any]], shape: _Shape) -> Select[Any] | CompoundSelect[Any]:
@@ -342,7 +367,7 @@ async def sees(db: Reader, scope: Scope, person_id: int, now_ms: int) -> bool:
 
 
 _sees = select(M.person_id).where(M.organisation_id == _organisation_id, M.person_id == bindparam("person_id"))
-_sees_here = _sees.where(M.person_id.in_(people_here))
+_sees_here = _sees.where(touches(_organisation_id, M.person_id))
 
 
 async def _member_entries(db: Reader, scope: Scope, ids: Sequence[int]) -> dict[int, Entry]:

@@ -99,7 +99,12 @@ class PostgresDatabase(Database):
             max_cached_statement_lifetime=0,
             max_queries=2**31,  # asyncpg would make a new connection, without its plans, every 50,000
             max_inactive_connection_lifetime=0,
-            server_settings={"application_name": "borne", "lock_timeout": str(LOCK_TIMEOUT_MS), "timezone": "UTC"},
+            server_settings={
+                "application_name": "borne",
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "timezone": "UTC",
+                "jit": "off",  # a statement of milliseconds would be compiled for half a second
+            },
             init=_prepare_connection,
             reset=_leave_as_it_is,
         )

@@ -28,7 +28,7 @@ from borne.core.scope import Scope
 from borne.core.tags import TagState
 from borne.store.charger_list import escaped, word_values
 from borne.store.db import Reader, Row, Transaction
-from borne.store.people_list import people_here
+from borne.store.people_list import people_here, touches
 from borne.store.schema import (
     access_group_chargers,
     access_group_people,
@@ -89,10 +89,16 @@ _charges_nowhere_else = and_(
 )
 _is_own = M.person_id == bindparam("of_person_id")
 _may_change = or_(_is_own, and_(M.role == "user", _charges_nowhere_else))
-_users_here = select(M.person_id).where(
-    M.organisation_id == _organisation_id, M.role == "user", M.person_id.in_(people_here)
+_is_here = M.person_id.in_(people_here)
+_users = select(M.person_id).where(M.organisation_id == _organisation_id, M.role == "user")
+_free_or_own = or_(T.person_id.is_(None), T.person_id == bindparam("of_person_id"))
+_all_seen = or_(_free_or_own, T.person_id.in_(_users.where(_is_here)))
+_one_seen = or_(  # the same for a few tags: their owners are looked up
+    _free_or_own,
+    and_(
+        _users.where(M.person_id == T.person_id).scalar_subquery().is_not(None), touches(_organisation_id, T.person_id)
+    ),
 )
-_seen = or_(T.person_id.is_(None), T.person_id == bindparam("of_person_id"), T.person_id.in_(_users_here))
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------
@@ -117,9 +123,8 @@ def _is(state: TagState) -> Condition:
     return and_(counts, T.person_id.is_not(None))
 
 
-def _tags(limited: bool, *where: Condition) -> Select[Any]:
-    columns = (T.tag, T.name, T.person_id, T.blocked, T.expires_ms, T.group_tag, T.created_ms)
-    return select(*columns).where(T.organisation_id == _organisation_id, *where, *([_seen] if limited else []))
+_columns = (T.tag, T.name, T.person_id, T.blocked, T.expires_ms, T.group_tag, T.created_ms)
+_in_organisation = T.organisation_id == _organisation_id
 
 
 def _with_owners(found: Select[Any], *more: ColumnElement[Any]) -> Select[Any]:
@@ -136,9 +141,9 @@ def _with_owners(found: Select[Any], *more: ColumnElement[Any]) -> Select[Any]:
     )  # fmt: skip
 
 
-def _changeable(limited: bool) -> ColumnElement[Any]:
+def _few(limited: bool, *where: Condition) -> Select[Any]:
     mine: Any = _may_change if limited else literal_column("1")
-    return mine.label("may_change")
+    return _with_owners(select(*_columns).where(*where, *([_one_seen] if limited else [])), mine.label("may_change"))
 
 
 def _members_named(n: int) -> Select[Any]:
@@ -151,23 +156,25 @@ def _members_named(n: int) -> Select[Any]:
 
 @lru_cache(maxsize=64)
 def _page(shape: _Shape) -> Select[Any]:
-    where: list[Condition] = [] if shape.state is None else [_is(shape.state)]
+    where = [_in_organisation, *([] if shape.state is None else [_is(shape.state)])]
     for n in range(shape.words):
         pattern: ColumnElement[str] = bindparam(f"tag_word_{n}")
         text = or_(T.tag.like(pattern, escape="\\"), T.name.ilike(pattern, escape="\\"))
         where.append(or_(text, T.person_id.in_(_members_named(n))))
     most, skipped = bindparam("most", type_=BigInteger), bindparam("skipped", type_=BigInteger)
-    return _with_owners(_tags(shape.limited, *where).order_by(T.tag).limit(most).offset(skipped))
+    if shape.limited:
+        where.append(_all_seen)
+    return _with_owners(select(*_columns).where(*where).order_by(T.tag).limit(most).offset(skipped))
 
 
 @lru_cache(maxsize=2)
 def _one(limited: bool) -> Select[Any]:
-    return _with_owners(_tags(limited, T.tag == bindparam("tag")), _changeable(limited))
+    return _few(limited, _in_organisation, T.tag == bindparam("tag"))
 
 
 @lru_cache(maxsize=2)
 def _of_person(limited: bool) -> Select[Any]:
-    return _with_owners(_tags(limited, T.person_id == bindparam("owner_id")))
+    return _few(limited, beside(T.organisation_id) == _organisation_id, T.person_id == bindparam("owner_id"))
 
 
 def _values(scope: Scope, **more: Any) -> dict[str, Any]:
@@ -215,9 +222,9 @@ async def own(db: Reader, scope: Scope) -> list[Row]:
 # ---- owners ----------------------------------------------------------------------------------------------------------
 
 
-def _owners(limited: bool) -> Select[Any]:
+def _owners(limited: bool, here: Condition) -> Select[Any]:
     alive = or_(M.expires_ms.is_(None), M.expires_ms > _now_ms)
-    theirs = [or_(_is_own, M.person_id.in_(people_here)), _may_change] if limited else []
+    theirs = [or_(_is_own, here), _may_change] if limited else []
     return (
         select(people.c.id, people.c.name, people.c.email, M.role)
         .select_from(memberships.join(people, people.c.id == M.person_id))
@@ -228,17 +235,17 @@ def _owners(limited: bool) -> Select[Any]:
 
 @lru_cache(maxsize=2)
 def _by_email(limited: bool) -> Select[Any]:
-    return _owners(limited).where(people.c.email.in_(bindparam("emails", expanding=True)))
+    return _owners(limited, _is_here).where(people.c.email.in_(bindparam("emails", expanding=True)))
 
 
 @lru_cache(maxsize=2)
 def _by_id(limited: bool) -> Select[Any]:
-    return _owners(limited).where(people.c.id == bindparam("owner_id"))
+    return _owners(limited, touches(_organisation_id, M.person_id)).where(people.c.id == bindparam("owner_id"))
 
 
 @lru_cache(maxsize=16)
 def _named(limited: bool, words: int) -> Select[Any]:
-    found = _owners(limited)
+    found = _owners(limited, _is_here)
     for n in range(words):
         found = found.where(M.search.like(bindparam(f"word_{n}"), escape="\\"))
     return found.limit(OWNERS_SHOWN)
