@@ -7,9 +7,7 @@ import csv
 import email
 import email.policy
 import io
-import re
 import zipfile
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -38,6 +36,7 @@ from borne.store import reports as store
 from borne.store.chargers import NewCharger
 from borne.store.schema import jobs, mails, memberships, report_rules, sessions
 from borne.store.schema import organisations as organisations_table
+from tests.support.pdf import words_of
 from tests.support.portal import Portal, running_portal
 
 pytestmark = pytest.mark.anyio
@@ -209,15 +208,6 @@ async def test_a_spreadsheet_holds_texts_and_numbers_but_no_formula(month: Month
     assert "=HYPERLINK(1)" in strings
     assert "Łódź 漢" in strings
     assert "<v>14</v>" in sheet
-
-
-def words_of(pdf: bytes) -> str:
-    found = [
-        zlib.decompress(match[1])
-        for match in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.S)
-        if match[1][:1] == b"x"
-    ]
-    return "\n".join(part.decode("cp1252") for part in found)
 
 
 async def test_a_pdf_in_french_with_its_accents(month: Month) -> None:

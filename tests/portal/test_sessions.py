@@ -135,7 +135,13 @@ async def test_a_session_that_runs_is_looked_at_again(site: Site) -> None:
     assert "Power now 7.4 kW" in words(body)
     assert f'data-live="session:{session_id}"' in body.text
     assert "<html" not in body.text
+    address = unescape(re.findall(r'hx-get="(/sessions/newer\?after=\d+)"', page.text)[0])
+    assert (await client.get(address)).status_code == 204
+    await Told(site, await site.online_charger("Quai 4"), "R2").start(0, tag="CARD")
+    assert len(re.findall("<tr id=", (await client.get(address)).text)) == 2, "another one began since"
+    assert (await client.get(f"{address}&kind=ended")).status_code == 204
     stranger = await browser(site, ZOE)
+    assert (await stranger.get("/sessions/newer?after=0")).status_code == 204
     assert "<tr" not in (await stranger.get(f"/sessions/rows?ids={session_id}")).text
 
 

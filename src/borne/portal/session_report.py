@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from borne.engine.mail import one_line
 from borne.engine.report_files import Document, Sheet, Table
@@ -35,7 +36,7 @@ async def document(page: Page, wanted: Filter, rows: Sequence[Row]) -> Document:
         file_name="sessions",
         made_ms=now_ms,
         title=page._("Charging sessions"),
-        lines=(organisation, *_asked(page, wanted, rows), f"{made} ({zone.key})"),
+        lines=(organisation, *_asked(page, wanted, rows, zone), f"{made} ({zone.key})"),
         figures=_figures(page, rows),
         notes=_notes(page, rows),
         tables=(_table(page, rows),) if rows else (),
@@ -45,13 +46,13 @@ async def document(page: Page, wanted: Filter, rows: Sequence[Row]) -> Document:
     )
 
 
-def _asked(page: Page, wanted: Filter, rows: Sequence[Row]) -> list[str]:
+def _asked(page: Page, wanted: Filter, rows: Sequence[Row], zone: ZoneInfo) -> list[str]:
     """The filter in words. Names are those of the sessions that it found."""
     asked = page.request.query_params
     first = rows[0] if rows else None
     known = (
-        (page._("Since"), asked.get("from", "") if wanted.from_ms is not None else ""),
-        (page._("Until"), asked.get("to", "") if wanted.to_ms is not None else ""),
+        (page._("Since"), _day(page, wanted.from_ms, zone)),
+        (page._("Until"), "" if wanted.to_ms is None else _day(page, wanted.to_ms - 1, zone)),
         (page._("Location"), first.location if first and wanted.location_id is not None else ""),
         (page._("Charger"), asked.get("q", "") or (first.charger if first and asked.get("charger") else "")),
         (page._("User or badge"), asked.get("who", "")),
@@ -62,6 +63,10 @@ def _asked(page: Page, wanted: Filter, rows: Sequence[Row]) -> list[str]:
         page._("%(label)s: %(value)s", label=label, value=one_line(str(value))[:100]) for label, value in known if value
     ]
     return [" · ".join(said)] if said else []
+
+
+def _day(page: Page, at_ms: int | None, zone: ZoneInfo) -> str:
+    return "" if at_ms is None else instants.at(page, at_ms, zone, "d MMM y")
 
 
 def _plugged_ms(row: Row) -> int | None:

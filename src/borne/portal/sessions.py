@@ -91,12 +91,31 @@ def _line(page: PageView, row: Row, names: dict[tuple[str, int | None], str]) ->
 @get("/sessions", may="see_sessions")
 async def sessions(page: Page) -> Response[str]:
     """The page, or for htmx its list."""
-    asked = page.request.query_params
-    wanted, query = await session_filter.wanted(page), session_filter.kept(page)
+    context = await _context(page, await session_filter.wanted(page))
+    if page.is_part:
+        return page.part("sessions/list.html", **context, is_part=True)
+    places = (await overview(page)).places if page.scope.role != "user" else []
+    return page.show("sessions/index.html", **context, places=places, kinds=KIND_WORDS, is_part=False)
+
+
+@get("/sessions/newer", may="see_sessions")
+async def newer(page: Page) -> Response[str]:
+    """The list anew where a session began since; else nothing."""
+    wanted = await session_filter.wanted(page)
+    after_id = number_of(page.request.query_params.get("after", "")) or 0
+    if not await session_list.has_newer(page.services.db, page.scope, wanted, after_id):
+        return Response("", status_code=204)
+    return page.part("sessions/list.html", **await _context(page, wanted), is_part=True)
+
+
+async def _context(page: Page, wanted: Filter) -> dict[str, Any]:
+    asked, query = page.request.query_params, session_filter.kept(page)
     found = await session_list.page(page.services.db, page.scope, wanted, asked.get("older", ""))
-    context: dict[str, Any] = {
+    newest_id = max((row.id for row in found.rows), default=0)
+    return {
         "lines": await lines(page, found.rows),
         "older": session_filter.address("/sessions", query, older=found.older) if found.older else "",
+        "newer": "" if asked.get("older") else session_filter.address("/sessions/newer", query, after=str(newest_id)),
         "newest": session_filter.address("/sessions", query) if asked.get("older") else "",
         "is_filtered": wanted != Filter(),
         "is_own": page.scope.role == "user",
@@ -114,10 +133,6 @@ async def sessions(page: Page) -> Response[str]:
             )
         ],
     }
-    if page.is_part:
-        return page.part("sessions/list.html", **context, is_part=True)
-    places = (await overview(page)).places if page.scope.role != "user" else []
-    return page.show("sessions/index.html", **context, places=places, kinds=KIND_WORDS, is_part=False)
 
 
 @get("/sessions/rows", may="see_sessions")
@@ -130,4 +145,4 @@ async def rows(page: Page) -> Response[str]:
     return page.part("sessions/rows_again.html", lines=await lines(page, found), is_own=is_own, swap=True)
 
 
-ROUTES = [sessions, rows]
+ROUTES = [sessions, newer, rows]

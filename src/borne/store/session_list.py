@@ -217,6 +217,18 @@ def _place(older: str) -> tuple[bool, int | None]:
     return True, None
 
 
+@lru_cache(maxsize=256)
+def _newer(shape: Shape) -> Select[Any]:
+    return select(S.id).where(*conditions(shape), S.id > bindparam("after_id")).limit(1)
+
+
+async def has_newer(db: Reader, scope: Scope, wanted: Filter, after_id: int) -> bool:
+    """Whether a session that the filter finds came after this one."""
+    shape, values = asked_of(scope, wanted)
+    statement = _newer(msgspec.structs.replace(shape, runs=None))
+    return await db.value(statement, {**values, "after_id": after_id}) is not None
+
+
 async def reached_ids(db: Reader, scope: Scope, ids: Sequence[int]) -> list[int]:
     """Those of these sessions that the scope reaches."""
     shape, values = asked_of(scope, Filter())
