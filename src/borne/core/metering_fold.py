@@ -8,12 +8,14 @@ measured anew from everything.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 
 from msgspec.structs import replace
 
 from borne.core.metering import Course, Measured, Metering, Sample, course, fits, instant_ms, measured, order
 from borne.core.metering_slots import SLOT_MS, Slot, Slots, slot_of
 
+Key = tuple[int, int, int, int, int]  # of core.metering.order: the instant comes first
 Said = tuple[int | None, int | None, int | None]  # the values of a sample
 
 
@@ -48,8 +50,8 @@ class Fold:
         self.suspects = found.suspects
         self._max_w = session.max_w
         self._at_ms, last = went.placed[-1]
-        self._last = order((_instant_ms(last), last))
-        self._same = {_said(one) for _, one in went.placed if _instant_ms(one) == self._last[0]}
+        self._last = _key(last)
+        self._same = {_said(one) for _, one in went.placed if _key(one)[0] == self._last[0]}
         self._point = went.points[-1]  # the last register value: its instant, and Wh
         self._shift_wh = (session.meter_start_wh or 0) if "relative_register" in found.suspects else 0
         self._slots = Slots(found.slots)
@@ -85,11 +87,14 @@ class Fold:
             peak_w = max(peak_w, slot.peak_w)
         self._summed = (charging_ms, peak_w)
 
-    def take(self, sample: Sample) -> bool:
-        """Go on with a sample. False: the session wants to be measured anew, and this fold is of no use any more."""
+    def take(self, samples: Iterable[Sample]) -> bool:
+        """Go on with samples. False: the session wants to be measured anew, and this fold is of no use any more."""
+        return all(self._take(*one) for one in sorted(((_key(one), one) for one in samples), key=itemgetter(0)))
+
+    def _take(self, key: Key, sample: Sample) -> bool:
         if instant_ms(sample) is None and "clock" not in self.suspects:
             return False
-        key, said = order((_instant_ms(sample), sample)), _said(sample)
+        said = _said(sample)
         is_same_instant = key[0] == self._last[0]
         if is_same_instant and key[1] >= self._last[1] and said in self._same:
             return True  # a repeat
@@ -129,9 +134,9 @@ class Fold:
             self._slots.reach(at_ms, power_w)
 
 
-def _instant_ms(sample: Sample) -> int:
+def _key(sample: Sample) -> Key:
     said_ms = instant_ms(sample)
-    return sample.received_ms if said_ms is None else said_ms
+    return order((sample.received_ms if said_ms is None else said_ms, sample))
 
 
 def _said(sample: Sample) -> Said:

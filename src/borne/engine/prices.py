@@ -40,7 +40,7 @@ class Prices:
 
     async def of_slots(self, location_id: int, slots: Sequence[int], zone: ZoneInfo) -> dict[int, SlotPrice]:
         """What counts in each slot for which the location has a tariff."""
-        prices = await self._of_location(location_id)
+        prices = await self.of_location(location_id)
         chosen = {slot_ms: price for slot_ms in slots if (price := price_at(prices, slot_ms)) is not None}
         lists = {price.tariff.list_id for price in chosen.values() if isinstance(price.tariff, Dynamic)}
         listed = {list_id: await store.listed(self._db, list_id, slots) for list_id in sorted(lists)}
@@ -67,11 +67,16 @@ class Prices:
         rows = await site_meter.between(self._db, place.organisation_id, place.location_id, slots[0].slot_ms, until_ms)
         return {row.slot_ms: row for row in rows}
 
-    async def _of_location(self, location_id: int) -> list[EnergyPrice]:
+    async def of_location(self, location_id: int) -> list[EnergyPrice]:
+        """All tariffs of a location; the same object as long as they are the same."""
         now_ms = self._clock.now_ms()
         known = self._known.get(location_id)
-        if known is None or known[0] < now_ms:
-            if len(self._known) >= LOCATIONS_MOST:
-                self._known.clear()
-            known = self._known[location_id] = (now_ms + KEPT_MS, await store.of_location(self._db, location_id))
-        return known[1]
+        if known is not None and known[0] >= now_ms:
+            return known[1]
+        if len(self._known) >= LOCATIONS_MOST:
+            self._known.clear()
+        found = await store.of_location(self._db, location_id)
+        if known is not None and known[1] == found:
+            found = known[1]
+        self._known[location_id] = (now_ms + KEPT_MS, found)
+        return found

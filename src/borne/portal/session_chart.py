@@ -11,7 +11,7 @@ from borne.core import metering
 from borne.core.metering import Curve, Sample
 from borne.core.models import model_of
 from borne.core.session_limits import Limit, Offer, of_model, offered, over_ms
-from borne.engine.metering import metering_of
+from borne.engine.metering_whole import metering_of
 from borne.portal import line_chart
 from borne.portal.frame import PageView
 from borne.portal.instants import Clock

@@ -120,6 +120,7 @@ def adds_up_energy() -> contextlib.AbstractContextManager[None]:
                 replace(slot, energy_wh=slot.energy_wh + had.get(slot.slot_ms, 0)) for slot in came.after
             )
             done.measured = replace(done.measured, energy_wh=sum(slot.energy_wh for slot in done.after))
+            done.fold = None
         return done
 
     return bent(Meter, "_measured", measured)
