@@ -14,8 +14,8 @@ from borne.core.plans import Feature
 from borne.core.scope import Role, Scope
 
 Action = Literal[
-    "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_notices", "see_frames", "restart",
-    "restart_many", "withdraw_restarts", "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers",
+    "see_dashboard", "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_notices", "see_frames",
+    "restart", "restart_many", "withdraw_restarts", "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers",
     "archive_chargers", "hand_over_chargers", "see_locations", "change_locations", "add_locations", "see_people",
     "invite_people", "change_roles", "remove_people", "manage_access", "manage_access_groups", "manage_tags",
     "see_plan", "change_plan", "see_audit", "change_prices", "manage_price_lists", "see_vehicles", "manage_vehicles",
@@ -48,6 +48,7 @@ _ADMINS: dict[Role, Reach] = {"super-admin": "organisation", "admin": "locations
 _OWNER: dict[Role, Reach] = {"super-admin": "organisation"}
 
 POLICY: dict[Action, Rule] = {
+    "see_dashboard": Rule(_STAFF, guests=True),
     "see_chargers": Rule(_EVERYBODY, guests=True),
     "see_restarts": Rule(_EVERYBODY, guests=True),
     "see_sessions": Rule(_EVERYBODY, guests=True),

@@ -37,6 +37,7 @@ from borne.portal import (
     chargers,
     confirm,
     consents,
+    dashboard,
     driver,
     errors,
     exports,
@@ -70,9 +71,10 @@ from borne.portal import (
     sessions,
     setup,
     sign_in,
-    statistics,
-    tags,
     site_meter,
+    statistics,
+    statistics_files,
+    tags,
     unsubscribe,
     user_access,
     user_import,
@@ -98,7 +100,7 @@ MODULES: tuple[Any, ...] = (
     users, invitations, user_import, roles,
     notices, notice_settings, unsubscribe,
     access_groups, tags, user_access, driver, sessions, session, session_files, session_views, exports,
-    statistics,
+    dashboard, statistics, statistics_files,
 )  # fmt: skip
 
 BODY_BOUND_BYTES = 2_000_000

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 WIDTH = 1_000  # of the drawing, stretched to its place
 HEIGHT = 100
 LABELS_MOST = 7
+NICE = (1, 2, 4, 5, 10)  # what the top of an axis begins with, so that its half is a plain number too
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -32,45 +33,93 @@ class Bar(msgspec.Struct, frozen=True):
     before_y: int | None
 
 
+class Label(msgspec.Struct, frozen=True):
+    """What stands below a bar: `x` in thousandths of the width; `css`: how it hangs there, and whether a phone has room."""
+
+    x: int
+    text: str
+    css: str
+
+
 class Chart(msgspec.Struct, frozen=True):
-    """Bars, the label at the top of the axis, some labels below, and all points as rows."""
+    """Bars, the label at the top of the axis (and at its middle, where it has one), labels below, and all points as rows."""
 
     bars: tuple[Bar, ...]
     top: str
-    labels: tuple[str, ...]
+    labels: tuple[Label, ...]
     points: tuple[Point, ...]
+    middle: str = ""
 
     @property
     def is_empty(self) -> bool:
         return not any(point.value for point in self.points)
 
+    @property
+    def has_before(self) -> bool:
+        return any(point.before is not None for point in self.points)
+
 
 def bars(points: Sequence[Point], top_text: str) -> Chart:
     """Bars side by side; the highest value, now or before, fills the height."""
-    highest = max((max(point.value, point.before or 0) for point in points), default=0) or 1
+    return _drawn(points, _highest(points) or 1, top_text, "")
+
+
+def scaled(points: Sequence[Point], unit: int, say: Callable[[int], str]) -> Chart:
+    """The same under an axis whose top is a plain number of `unit`; `say` gives a value in words."""
+    top = nice_top(_highest(points), unit)
+    return _drawn(points, top, say(top), say(top // 2) if top % (2 * unit) == 0 or unit > 1 else "")
+
+
+def nice_top(highest: int, unit: int) -> int:
+    """The next plain number of units that nothing is higher than: 1, 2, 4, 5 or 10, times a power of ten."""
+    if highest <= 0:
+        return unit
+    power = 1
+    while highest > 10 * power * unit:
+        power *= 10
+    return next(nice * power * unit for nice in NICE if highest <= nice * power * unit)
+
+
+def _highest(points: Sequence[Point]) -> int:
+    return max((max(point.value, point.before or 0) for point in points), default=0)
+
+
+def _drawn(points: Sequence[Point], top: int, top_text: str, middle: str) -> Chart:
     step = WIDTH / max(len(points), 1)
     made = []
     for number, point in enumerate(points):
-        height = round(HEIGHT * point.value / highest)
+        height = round(HEIGHT * point.value / top)
         made.append(
             Bar(
                 x=round(number * step + step * 0.12),
                 y=HEIGHT - height,
                 width=max(1, round(step * 0.76)),
                 height=height,
-                title=f"{point.label}: {point.text}",
-                before_y=None if point.before is None else HEIGHT - round(HEIGHT * point.before / highest),
+                title=_title(point),
+                before_y=None if point.before is None else HEIGHT - round(HEIGHT * point.before / top),
             )
         )
-    return Chart(tuple(made), top_text, _some([point.label for point in points]), tuple(points))
+    return Chart(tuple(made), top_text, _labels(points), tuple(points), middle)
 
 
-def _some(labels: list[str]) -> tuple[str, ...]:
+def _title(point: Point) -> str:
+    return f"{point.label}: {point.text}"
+
+
+def _labels(points: Sequence[Point]) -> tuple[Label, ...]:
     """Labels at even distances, the first and the last among them."""
-    if len(labels) <= LABELS_MOST:
-        return tuple(labels)
-    last = len(labels) - 1
-    return tuple(labels[round(number * last / (LABELS_MOST - 1))] for number in range(LABELS_MOST))
+    last = len(points) - 1
+    shown = range(last + 1)
+    numbers = shown if last < LABELS_MOST else [round(n * last / (LABELS_MOST - 1)) for n in range(LABELS_MOST)]
+    return tuple(_label(points, number, n, len(numbers)) for n, number in enumerate(numbers))
+
+
+def _label(points: Sequence[Point], number: int, n: int, count: int) -> Label:
+    x = round((number + 0.5) * WIDTH / len(points))
+    is_wide = len(points) <= LABELS_MOST  # room enough to hang from its middle at the edges too
+    hangs = "first" if n == 0 and not is_wide else "last" if n == count - 1 and not is_wide else ""
+    is_near = count <= 4 or n % 2 == 0
+    return Label(x, points[number].label, f"{hangs} {'' if is_near else 'far'}".strip())
 
 
 def shade(value: int, highest: int, levels: int = 8) -> int:

@@ -63,6 +63,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 MENU = (
     Entry("/home", N_("Home"), "house", "see_chargers", role="user"),
+    Entry("/dashboard", N_("Overview"), "layout-dashboard", "see_dashboard", far=True),
     Entry("/chargers", N_("Chargers"), "ev-charger", "member"),
     Entry("/restarts", N_("Restarts"), "history", "member"),
     Entry("/sessions", N_("Sessions"), "zap", "see_sessions"),

@@ -15,7 +15,7 @@ from borne.core.tariff import MINUTES_A_DAY, Band, Dynamic, Fixed, Tariff, TimeO
 from borne.portal.forms import number_of, text_of, values_of
 from borne.portal.frame import PageView
 from borne.portal.language import N_
-from borne.portal.statistics import number_of_day
+from borne.portal.periods import number_of_day
 from borne.store.db import Row
 
 KINDS = {"fixed": N_("Fixed"), "time_of_use": N_("Time of use"), "dynamic": N_("Price list")}

@@ -30,6 +30,7 @@ REACH_WORDS: dict[Reach, str] = {
     "own": N_("own chargers"),
 }
 ACTION_WORDS: dict[Action, str] = {
+    "see_dashboard": N_("See the overview"),
     "see_chargers": N_("See chargers"),
     "see_restarts": N_("See restarts and how they went"),
     "see_sessions": N_("See charging sessions"),
@@ -73,10 +74,10 @@ PARTS: tuple[tuple[str, tuple[Action, ...]], ...] = (
     (
         N_("Chargers"),
         (
-            "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_savings", "see_vehicles", "manage_vehicles",
-            "manage_reports", "see_notices", "restart", "restart_many", "withdraw_restarts", "see_frames",
-            "add_chargers", "change_chargers", "change_many_chargers", "replace_chargers", "archive_chargers",
-            "hand_over_chargers",
+            "see_dashboard", "see_chargers", "see_restarts", "see_sessions", "see_statistics", "see_savings",
+            "see_vehicles", "manage_vehicles", "manage_reports", "see_notices", "restart", "restart_many",
+            "withdraw_restarts", "see_frames", "add_chargers", "change_chargers", "change_many_chargers",
+            "replace_chargers", "archive_chargers", "hand_over_chargers",
         ),
     ),
     (

@@ -1,100 +1,25 @@
-"""Statistics of a period beside the one before: energy, sessions, hours, costs; by day, hour of the week, place and person."""
+"""Statistics of a period beside the one before: energy, sessions, hours, costs, use; by time, place, charger and person."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import asyncio
 from typing import Any
 
 import msgspec
-from babel.dates import format_date, get_day_names
 from litestar import Response, get
 
-from borne.core.statistics import EPOCH
-from borne.portal.chart import Chart, Point, bars, shade
-from borne.portal.forms import number_of
+from borne.core.scope import Scope
+from borne.portal import statistics_utilisation
 from borne.portal.frame import Page, PageView
-from borne.portal.language import N_
-from borne.portal.sessions import zone_of
-from borne.store import access_groups, charger_list, organisations, statistics
-from borne.store.db import Row
-from borne.store.statistics import Chosen
+from borne.portal.periods import PERIODS, SHORT_PERIODS
+from borne.portal.statistics_charts import heat, hours_text, over_time
+from borne.portal.statistics_utilisation import Utilisation
+from borne.portal.statistics_view import GRAIN_WORDS, MEASURES, View, view_of
+from borne.store import charger_list, energy_prices, people_list, statistics, statistics_groups
+from borne.store.db import Reader, Row
+from borne.store.statistics import RANKED, Chosen
 
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
-DAYS_SHOWN = 92  # longer periods are drawn by month
-LONGEST_DAYS = 1_830
-PERIODS = {
-    "30": N_("30 days"),
-    "month": N_("This month"),
-    "last": N_("Last month"),
-    "12": N_("12 months"),
-    "year": N_("This year"),
-}
-
-
-class Period(msgspec.Struct, frozen=True):
-    """Days from `first` until before `end`; `key` is a word of PERIODS, or "" for days that were typed."""
-
-    key: str
-    first: date
-    end: date
-
-    @property
-    def days(self) -> int:
-        return (self.end - self.first).days
-
-    def before(self) -> Period:
-        """The period of the same length before; for whole months or years the month or year before."""
-        if self.key == "year":
-            return Period("", _year_before(self.first), _year_before(self.end))
-        if self.key in ("month", "last"):
-            first = (self.first - timedelta(days=1)).replace(day=1)
-            return Period("", first, min(first + timedelta(days=self.days), self.first))
-        return Period("", self.first - timedelta(days=self.days), self.first)
-
-
-def _year_before(day: date) -> date:
-    return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
-
-
-def number_of_day(day: date) -> int:
-    return day.toordinal() - EPOCH
-
-
-def day_of(number: int) -> date:
-    return date.fromordinal(number + EPOCH)
-
-
-def period_of(key: str, since: str, until: str, today: date) -> Period:
-    """The period that an address asks for; 30 days for one that makes no sense."""
-    tomorrow = today + timedelta(days=1)
-    match key:
-        case "month":
-            return Period(key, today.replace(day=1), tomorrow)
-        case "last":
-            end = today.replace(day=1)
-            return Period(key, (end - timedelta(days=1)).replace(day=1), end)
-        case "12":
-            first = _year_before(today.replace(day=1))
-            return Period(key, first.replace(day=1), tomorrow)
-        case "year":
-            return Period(key, today.replace(month=1, day=1), tomorrow)
-    typed = _day(since), _day(until)
-    if key == "" and typed[0] and typed[1] and typed[0] <= typed[1]:
-        first = max(typed[0], typed[1] - timedelta(days=LONGEST_DAYS))
-        return Period("", first, min(typed[1], tomorrow) + timedelta(days=1))
-    return Period("30", today - timedelta(days=29), tomorrow)
-
-
-def _day(text: str) -> date | None:
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if 2000 <= found.year < 2200 else None
-
-
-# ---- the page --------------------------------------------------------------------------------------------------------------
+FOUND_MOST = 8
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -107,104 +32,79 @@ class Tile(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Ranking(msgspec.Struct, frozen=True):
+    """A table of sums. `name` of the address's field that chooses a row, "" where rows choose nothing."""
+
+    title: str
+    field: str
+    rows: list[Row]
+    gone: str  # what a row without a name is called
+    kind: str  # of its file
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What the statistics are narrowed to, and the address without it; or what a search found, and the address with it."""
+
+    word: str
+    name: str
+    address: str
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
 @get("/statistics", may="see_statistics")
 async def index(page: Page) -> Response[str]:
-    asked, db, scope = page.request.query_params, page.services.db, page.scope
-    places = await charger_list.places(db, scope)
-    location_id = number_of(asked.get("location", ""))
-    location_id = location_id if location_id in {place.id for place in places} else None
-    zone = zone_of(await organisations.zone_of_scope(db, scope, location_id))
-    today = datetime.fromtimestamp(page.services.clock.now_ms() / 1_000, UTC).astimezone(zone).date()
-    period = period_of(asked.get("period", "30"), asked.get("since", ""), asked.get("until", ""), today)
-    group_id = number_of(asked.get("group", "")) if scope.role != "user" else None
-    chosen = _chosen(period, location_id, group_id)
-    before = _chosen(period.before(), location_id, group_id)
-    currencies = await statistics.currencies(db, scope.organisation_id)
-    currency = currencies[0] if currencies else "EUR"
+    """Everything about the view that the address names."""
+    view = await view_of(page)
+    db, scope = page.services.db, page.scope
+    chosen, before = view.chosen(view.period), view.chosen(view.period.before())
+    currency, is_mixed = await currency_of(page, view)
+    now, then, chart, rankings, used = await asyncio.gather(
+        statistics.sums(db, scope, chosen),
+        statistics.sums(db, scope, before),
+        over_time(page, view, currency),
+        rankings_of(page, view),
+        statistics_utilisation.of(page, view),
+    )
     context: dict[str, Any] = {
-        "period": period,
-        "periods": PERIODS,
-        "places": places,
-        "location_id": location_id,
-        "group_id": group_id,
-        "groups": await _groups(page),
+        "view": view,
+        "periods": SHORT_PERIODS | PERIODS,
         "currency": currency,
-        "many_currencies": len(currencies) > 1 and location_id is None,
-        "zone": zone.key,
-        "last_day": period.end - timedelta(days=1),
+        "many_currencies": is_mixed,
+        "tiles": _tiles(page, now, then, None if is_mixed else currency, used),
+        "used": used,
+        "now": now,
+        "chart": chart,
+        "measures": [(name, page._(MEASURES[name])) for name in view.measures],
+        "grains": [(grain, page._(GRAIN_WORDS[grain])) for grain in view.grains],
+        "measure_word": page._(MEASURES[view.measure]),
+        "grain_word": page._(GRAIN_WORDS[view.grain]),
+        "heat": await heat(page, view) if view.is_whole and now.energy_wh else None,
+        "rankings": [one for one in rankings if one.rows],
+        "narrowed": await _narrowed(page, view, rankings),
+        "found": await _found(page, view),
+        "hours_text": lambda duration_ms: hours_text(page, duration_ms),
     }
-    context |= await _figures(page, chosen, before, period, currency)
     return page.show("statistics/index.html", **context)
 
 
-def _chosen(period: Period, location_id: int | None, group_id: int | None) -> Chosen:
-    return Chosen(
-        from_day=number_of_day(period.first),
-        until_day=number_of_day(period.end),
-        location_id=location_id,
-        access_group_id=group_id,
-    )
+async def currency_of(page: PageView, view: View) -> tuple[str, bool]:
+    """The currency of the costs, and whether there are others among them, so that their sum means nothing."""
+    db, organisation_id, now_ms = page.services.db, page.scope.organisation_id, page.services.clock.now_ms()
+    if view.location_id is not None:
+        here = (await energy_prices.current(db, organisation_id, [view.location_id], now_ms)).get(view.location_id)
+        if here is not None:
+            return here.currency, False
+    currencies = await statistics.currencies(db, organisation_id)
+    return (currencies[0] if currencies else "EUR"), len(currencies) > 1 and view.location_id is None
 
 
-async def _groups(page: PageView) -> list[Row]:
-    if page.scope.role == "user":
-        return []
-    return await access_groups.listed(page.services.db, page.scope)
+# ---- tiles ---------------------------------------------------------------------------------------------------------
 
 
-async def _figures(page: PageView, chosen: Chosen, before: Chosen, period: Period, currency: str) -> dict[str, Any]:
-    db, scope = page.services.db, page.scope
-    is_staff = scope.role != "user"
-    now, then = await statistics.sums(db, scope, chosen), await statistics.sums(db, scope, before)
-    days, days_before = await statistics.by_day(db, scope, chosen), await statistics.by_day(db, scope, before)
-    found: dict[str, Any] = {
-        "tiles": _tiles(page, now, then, currency),
-        "now": now,
-        "chart": _chart(page, period, days, days_before),
-        "by_location": await statistics.by_location(db, scope, chosen),
-        "by_charger": [],
-        "by_person": [],
-        "heat": None,
-    }
-    if is_staff:
-        found["by_charger"] = await statistics.by_charger(db, scope, chosen)
-        if chosen.access_group_id is None:
-            found["by_person"] = await statistics.by_person(db, scope, chosen)
-            found["heat"] = await _heat(page, period, chosen.location_id)
-    return found
-
-
-def _tiles(page: PageView, now: Row, then: Row, currency: str) -> list[Tile]:
-    _, formats = page._, page.formats
-    idle, idle_then = now.plugged_ms - now.charging_ms, then.plugged_ms - then.charging_ms
-    peak, peak_then = getattr(now, "peak_wh", None), getattr(then, "peak_wh", None)
-    unpriced = _("%(energy)s has no price", energy=formats.energy(now.unpriced_wh, 1)) if now.unpriced_wh else ""
-    unknown = (
-        page.ngettext("%(n)s without a known energy", "%(n)s without a known energy", now.unknown)
-        if now.unknown
-        else ""
-    )
-    tiles = [
-        _tile(page, _("Energy"), formats.energy(now.energy_wh, 1), now.energy_wh, then.energy_wh),
-        _tile(page, _("Sessions"), formats.number(now.sessions), now.sessions, then.sessions, unknown),
-        _tile(
-            page,
-            _("Cost of energy"),
-            formats.money(now.cost_nanos, currency),
-            now.cost_nanos,
-            then.cost_nanos,
-            unpriced,
-        ),
-        _tile(page, _("Charging"), _hours(page, now.charging_ms), now.charging_ms, then.charging_ms),
-        _tile(page, _("Plugged in, not charging"), _hours(page, idle), idle, idle_then),
-    ]
-    if "peak_wh" in now._fields:
-        note = _("average of a quarter of an hour, of one location")
-        tiles.append(_tile(page, _("Highest power"), formats.power((peak or 0) * 4), peak or 0, peak_then or 0, note))
-    return tiles
-
-
-def _tile(page: PageView, label: str, value: str, now: int, then: int, note: str = "") -> Tile:
+def tile(page: PageView, label: str, value: str, now: int, then: int, note: str = "") -> Tile:
+    """A figure beside the one before."""
     if not then:
         return Tile(label, value, "", None, note)
     percent = round((now - then) * 100 / then)
@@ -212,81 +112,124 @@ def _tile(page: PageView, label: str, value: str, now: int, then: int, note: str
     return Tile(label, value, f"{sign}{page.formats.number(abs(percent))}\u202f%", percent > 0, note)
 
 
-def _hours(page: PageView, duration_ms: int) -> str:
-    return page._("%(n)s h", n=page.formats.number(duration_ms / HOUR_MS, 0 if duration_ms >= 100 * HOUR_MS else 1))
-
-
-def _chart(page: PageView, period: Period, days: list[Row], before: list[Row]) -> Chart:
-    """By day, or for long periods by month; each beside the same day or month before."""
-    if period.days > DAYS_SHOWN:
-        return _months(page, period, days)
-    known = {row.key: row.energy_wh for row in days}
-    then = {row.key: row.energy_wh for row in before}
-    first, shift = number_of_day(period.first), number_of_day(period.before().first)
-    points = []
-    for offset in range(period.days):
-        value, old = known.get(first + offset, 0), then.get(shift + offset, 0)
-        points.append(
-            Point(
-                str(format_date(day_of(first + offset), "d MMM", locale=page.formats.locale)),
-                value,
-                page.formats.energy(value, 1),
-                old,
-                page.formats.energy(old, 1),
-            )
-        )
-    return bars(points, page.formats.energy(max([0, *(p.value for p in points), *(p.before or 0 for p in points)]), 0))
-
-
-def _months(page: PageView, period: Period, days: list[Row]) -> Chart:
-    sums: dict[date, int] = {}
-    month = period.first.replace(day=1)
-    while month < period.end:
-        sums[month] = 0
-        month = (month + timedelta(days=32)).replace(day=1)
-    for row in days:
-        sums[day_of(row.key).replace(day=1)] += row.energy_wh
-    points = [
-        Point(str(format_date(one, "MMM yy", locale=page.formats.locale)), value, page.formats.energy(value, 0))
-        for one, value in sums.items()
+def _tiles(page: PageView, now: Row, then: Row, currency: str | None, used: Utilisation | None) -> list[Tile]:
+    """`currency` None: there are several, and a sum would mean nothing."""
+    _, formats = page._, page.formats
+    idle, idle_then = now.plugged_ms - now.charging_ms, then.plugged_ms - then.charging_ms
+    unknown = (
+        page.ngettext("%(n)s without a known energy", "%(n)s without a known energy", now.unknown)
+        if now.unknown
+        else ""
+    )
+    tiles = [
+        tile(page, _("Energy"), formats.energy(now.energy_wh, 1), now.energy_wh, then.energy_wh),
+        tile(page, _("Sessions"), formats.number(now.sessions), now.sessions, then.sessions, unknown),
+        _cost(page, now, then, currency),
+        tile(page, _("Charging"), hours_text(page, now.charging_ms), now.charging_ms, then.charging_ms),
+        tile(page, _("Plugged in, not charging"), hours_text(page, idle), idle, idle_then),
     ]
-    return bars(points, page.formats.energy(max(sums.values(), default=0), 0))
+    if "peak_wh" in now._fields:
+        note, peak, peak_then = (
+            _("average of a quarter of an hour, of one location"), now.peak_wh or 0, then.peak_wh or 0
+        )  # fmt: skip
+        tiles.append(tile(page, _("Highest power"), formats.power(peak * 4), peak, peak_then, note))
+    if now.solar_wh > 0:
+        share, share_then = _permille(now), _permille(then)
+        value = f"{formats.number(share / 10, 1)}\u202f%"
+        note = _("%(energy)s from the own roof", energy=formats.energy(now.solar_wh, 1))
+        tiles.append(tile(page, _("Solar share"), value, share, share_then, note))
+    if used is not None:
+        tiles.append(_utilisation(page, used))
+    return tiles
 
 
-class Heat(msgspec.Struct, frozen=True):
-    """A week by hours: (name of the day, [(shade, value in words)] of 24 hours)."""
-
-    days: tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
+def _permille(row: Row) -> int:
+    return round(1_000 * row.solar_wh / row.energy_wh) if row.energy_wh > 0 else 0
 
 
-async def _heat(page: PageView, period: Period, location_id: int | None) -> Heat:
-    """Of the months that the period touches: hours are kept by month."""
-    last = period.end - timedelta(days=1)
-    rows = await statistics.by_hour_of_week(
-        page.services.db,
-        page.scope,
-        (period.first.year - 1970) * 12 + period.first.month - 1,
-        (last.year - 1970) * 12 + last.month,
-        location_id,
-    )
-    values = {row.hour: row.energy_wh for row in rows}
-    highest = max(values.values(), default=0)
-    names = get_day_names("abbreviated", locale=page.formats.locale)
-    return Heat(
-        tuple(
-            (
-                str(names[day]),
-                tuple(
-                    (
-                        shade(values.get(day * 24 + hour, 0), highest),
-                        page.formats.energy(values.get(day * 24 + hour, 0), 1),
-                    )
-                    for hour in range(24)
-                ),
-            )
-            for day in range(7)
-        )
-    )
+def _cost(page: PageView, now: Row, then: Row, currency: str | None) -> Tile:
+    label = page._("Cost of energy")
+    if currency is None:
+        return Tile(label, "–", "", None, page._("in different currencies: choose a location"))
+    energy = page.formats.energy(now.unpriced_wh, 1)
+    note = page._("%(energy)s has no price", energy=energy) if now.unpriced_wh else ""
+    return tile(page, label, page.formats.money(now.cost_nanos, currency), now.cost_nanos, then.cost_nanos, note)
+
+
+def _utilisation(page: PageView, used: Utilisation) -> Tile:
+    label = page._("Utilisation")
+    if used.permille is None:
+        return Tile(label, "–", "", None, page._("what these chargers could deliver is not known"))
+    value = f"{page.formats.number(used.permille / 10, 1)}\u202f%"
+    return Tile(label, value, "", None, page._("of what they could deliver"))
+
+
+# ---- rankings ------------------------------------------------------------------------------------------------------
+
+
+async def rankings_of(page: PageView, view: View, most: int = RANKED) -> list[Ranking]:
+    """By location, charger, user and group, as far as the view leaves something to rank; the first rows of each."""
+    db, scope, chosen, _ = page.services.db, page.scope, view.chosen(view.period), page._
+    wanted: list[tuple[str, str, str, str, Any]] = []
+    if len(view.places) > 1:
+        wanted.append((_("By location"), "location", _("gone"), "location", statistics.by_location))
+    if not view.is_own and view.person_id is None:
+        wanted.append((_("By charger"), "charger", _("a charger that is gone"), "charger", statistics.by_charger))
+    if not view.is_own and view.charger_id is None and view.group_id is None:
+        wanted.append((_("By user"), "person", _("erased person"), "user", statistics.by_person))
+    if view.is_whole and view.groups:
+        by_group = statistics_groups.by_access_group
+        wanted.append((_("By access group"), "group", _("gone"), "group", by_group))
+    rows = await asyncio.gather(*(_rows(ask, db, scope, chosen, most) for *_rest, ask in wanted))
+    return [
+        Ranking(title, field, found, gone, kind)
+        for (title, field, gone, kind, _ask), found in zip(wanted, rows, strict=True)
+    ]
+
+
+async def _rows(ask: Any, db: Reader, scope: Scope, chosen: Chosen, most: int) -> list[Row]:
+    found: list[Row] = await ask(db, scope, chosen, most)
+    return found
+
+
+# ---- what the view is narrowed to ----------------------------------------------------------------------------------
+
+
+async def _narrowed(page: PageView, view: View, rankings: list[Ranking]) -> list[Choice]:
+    """The charger or person that is chosen, with the way back to all."""
+    known = {one.field: one.rows for one in rankings}
+    if view.charger_id is not None:
+        rows: list[Row] = known.get("charger", [])
+        if not rows:
+            rows = await charger_list.rows(page.services.db, page.scope, [view.charger_id])
+        name = (rows[0].name if rows else None) or page._("a charger that is gone")
+        return [Choice(page._("Charger"), name, view.address(charger=None))]
+    if view.person_id is not None:
+        rows = known.get("person", [])
+        name = (rows[0].name if rows else None) or page._("a user without sessions here")
+        return [Choice(page._("User"), name, view.address(person=None))]
+    return []
+
+
+async def _found(page: PageView, view: View) -> list[Choice] | None:
+    """Chargers and people that are called what was typed; None: nothing was."""
+    words = charger_list.words_of(view.find)
+    if view.is_own or not words:
+        return None
+    db, scope = page.services.db, page.scope
+    ids = await charger_list.matching_ids(db, scope, charger_list.Filter(words=words), FOUND_MOST)
+    chargers = await charger_list.rows(db, scope, ids)
+    found = [
+        Choice(page._("Charger"), row.name, view.address(charger=row.id, person=None, group=None)) for row in chargers
+    ]
+    if page.person.may("see_people"):
+        now_ms = page.services.clock.now_ms()
+        entries = (await people_list.page(db, scope, people_list.Filter(words=words), now_ms)).entries
+        people = [entry.row for entry in entries if not entry.is_invitation][:FOUND_MOST]
+        found += [
+            Choice(page._("User"), row.name, view.address(person=row.id, charger=None, group=None)) for row in people
+        ]
+    return found
 
 
 ROUTES = [index]
