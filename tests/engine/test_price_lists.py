@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from borne.bus.port import Hint
+from borne.core import price_file
 from borne.core.metering import SLOT_MS
 from borne.engine import outgoing, price_lists
 from borne.engine.jobs import Jobs
@@ -248,7 +249,7 @@ async def test_after_days_away_the_day_after_today_is_next(market: Market) -> No
 async def test_one_list_that_cannot_be_read_holds_up_no_other(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = await market.add("/bad"), await market.add("/good")
     market.server.answers = {"/bad": b"boom", "/good": csv_of(TODAY, 2)}
-    monkeypatch.setattr(price_lists, "read", _failing(price_lists.read))
+    monkeypatch.setattr(price_lists, "read", _failing(price_file.read))
     await market.lists.fetch_all(json.dumps({"day": TODAY}))
     assert (await market.span(good))[0] == 192
     assert [said["ids"] for _, said in await market.waiting() if said["attempt"]] == [[bad]]
