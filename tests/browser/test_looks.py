@@ -23,6 +23,9 @@ SMALL = """() => [...document.querySelectorAll(
   .map(([node, box]) => `${node.localName}.${node.className} ${Math.round(box.width)}x${Math.round(box.height)}`
     + ` ${(node.getAttribute("aria-label") || node.textContent).trim().slice(0, 30)}`)"""
 
+CUT = """() => [...document.querySelectorAll(".rail > .item > span")]
+  .filter((node) => node.checkVisibility() && node.scrollWidth > node.clientWidth).map((node) => node.textContent)"""
+
 
 @pytest.fixture
 def pages(browse, site, charger) -> list[str]:
@@ -71,6 +74,19 @@ def test_phone_has_cards_and_a_bar_at_the_bottom(browse, charger):
     expect(row).to_contain_text("North")
     row.get_by_role("link", name=charger.name).tap()
     expect(page.get_by_role("heading", level=1)).to_have_text(charger.name)
+
+
+def test_phone_words_of_the_bar_are_whole(browse, site):
+    """In French, whose words are longer; for each role, and on a narrower phone."""
+    cut = {}
+    for person in (SAM, "otto@lumen.test", "uma@lumen.test"):
+        page = browse.context(person, locale="fr-FR", **MOBILE).new_page()
+        page.goto("/chargers")
+        for width in (390, 360):
+            page.set_viewport_size({**PHONE, "width": width})
+            if (found := page.evaluate(CUT)) or overflows(page) > 0:
+                cut[person, width] = found
+    assert cut == {}
 
 
 def test_phone_restart_from_icon_to_verdict(browse, charger):
