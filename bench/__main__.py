@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bench import metering, report, subjects
 from bench.big import big
+from bench.energy import energy
+from bench.export import export
 from bench.history import history
 from bench.pages import pages
 from bench.scenarios import QUICK, Figure, Plan, links, memory, restarts
@@ -19,6 +21,7 @@ from bench.subjects import Subject
 
 DOCUMENT = Path("docs/benchmarks.md")
 SERVER_CORE, GENERATOR_CORE = 0, 1
+LONG = ("export", "export-postgresql", "energy", "energy-postgresql")  # run only where they are named
 Load = tuple[str, Subject, Callable[[], Iterator[Figure]]]
 
 
@@ -42,6 +45,9 @@ def loads(plan: Plan) -> Iterator[Load]:
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
         yield "big", subject, lambda s=subject: big(s, plan, *cores)
     yield "history", subjects.PLAIN, lambda: history(subjects.PLAIN, plan, *cores)
+    for subject, suffix in ((subjects.PLAIN, ""), (subjects.POSTGRESQL, "-postgresql")):
+        yield f"export{suffix}", subject, lambda s=subject: export(s, plan, *cores)
+        yield f"energy{suffix}", subject, lambda s=subject: energy(s, plan, *cores)
 
 
 def run(plan: Plan, only: list[str]) -> list[Figure]:
@@ -49,6 +55,8 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
     figures: list[Figure] = []
     for name, subject, start in loads(plan):
         if only and not {name, subject.name} & set(only):
+            continue
+        if name in LONG and name not in only:
             continue
         print(f"{time.strftime('%H:%M:%S')} {name} {subject.name}", flush=True)
         try:
@@ -63,6 +71,7 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 def main() -> None:
     """Read the arguments, run, print and write."""
     names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "history", "charging", "sessions"]
+    names += LONG
     names += [s.name for s in (*subjects.SUBJECTS, subjects.UNMETERED)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
@@ -74,6 +83,7 @@ def main() -> None:
     parser.add_argument(
         "--history", type=int, help="how many chargers have a year of sessions (500; the aim names 10,000)"
     )
+    parser.add_argument("--readings", type=int, help="how many readings the load energy has (50,000,000: half an hour)")
     parser.add_argument("--json", type=Path, help="write all figures to this file too")
     arguments = parser.parse_args()
     if (os.cpu_count() or 1) < 2:
@@ -82,7 +92,7 @@ def main() -> None:
     os.sched_setaffinity(0, {GENERATOR_CORE})
     plan = QUICK if arguments.quick else Plan()
     plan = replace(plan, rounds=arguments.rounds or plan.rounds, seconds=arguments.seconds or plan.seconds)
-    plan = replace(plan, history=arguments.history or plan.history)
+    plan = replace(plan, history=arguments.history or plan.history, readings=arguments.readings or plan.readings)
     figures = run(plan, arguments.only)
     table = report.table(figures)
     print("\n" + table)

@@ -80,4 +80,6 @@ def found(browser: Browser) -> dict[str, str]:
         if not ids:
             raise RuntimeError(f"{path} leads nowhere")
         names[name] = ids[len(ids) // 2]
+    if sessions := re.findall(r'href="/sessions/(\d+)"', browser.get("/sessions")):
+        names["session"] = sessions[len(sessions) // 2]
     return names

@@ -1,8 +1,9 @@
 """Fill the database of a running benchmark with what years would bring: `python -m bench.fill WHAT URL DATA_FOLDER SIZE`.
 
-WHAT is `organisation` (people, locations, chargers, groups, tags, an audit log, sessions; SIZE is a share of the numbers below)
-or `history` (a year of measured sessions with their sums, and raw readings; SIZE is how many chargers). This writes by the
-server's own tables; what is measured afterwards is asked from outside.
+WHAT is `organisation` (people, locations, chargers, groups, tags, an audit log, sessions; SIZE is a share of the numbers below),
+`history` (a year of measured sessions with their sums, and raw readings; SIZE is how many chargers), `energy` (the same; SIZE is
+how many readings) or `sessions` (people, locations, chargers and so many sessions; nothing else). This writes by the server's own
+tables; what is measured afterwards is asked from outside.
 """
 
 from __future__ import annotations
@@ -283,6 +284,17 @@ async def add_sessions(
     await insert(db, schema.sessions, columns, (row(n) for n in range(count)))
 
 
+async def only_sessions(db: Database, count: int) -> None:
+    """What a file of sessions is made of."""
+    chance, now_ms = random.Random(3), int(time.time() * 1_000)
+    await add_locations(db, 200, now_ms)
+    location_ids = await ids(db, schema.locations)
+    await add_chargers(db, chance, 5_000, location_ids, now_ms)
+    await add_people(db, chance, 10_000, now_ms)
+    person_ids = await ids(db, schema.memberships)
+    await add_sessions(db, chance, count, await ids(db, schema.chargers), location_ids, person_ids, now_ms)
+
+
 async def add_notices(
     db: Database, chance: random.Random, count: int, charger_ids: list[int], location_ids: list[int], now_ms: int
 ) -> None:
@@ -312,15 +324,18 @@ async def add_plan_days(db: Database, chargers: int) -> None:
 
 
 async def fill(what: str, url: str, folder: Path, size: float) -> None:
-    from bench.fill_history import history  # it needs what is above
+    from bench.fill_history import history, large, small  # they need what is above
 
-    db = create_database(url)
+    db = create_database(url, durable=False)
     await db.open()
     try:
         if what == "organisation":
             await organisation(db, folder, Size().times(size))
+        elif what == "sessions":
+            await only_sessions(db, int(size))
         else:
-            print(await history(db, int(size), int(time.time() * 1_000)))
+            past = (small if what == "history" else large)(int(size))
+            print(await history(db, past, int(time.time() * 1_000)))
         if db.dialect == "postgresql":  # a past that grew slowly has been analysed by autovacuum long ago
             async with db.transaction() as tx:
                 await tx.run(text("ANALYZE"))
@@ -330,7 +345,7 @@ async def fill(what: str, url: str, folder: Path, size: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("organisation", "history"))
+    parser.add_argument("what", choices=("organisation", "history", "energy", "sessions"))
     parser.add_argument("url")
     parser.add_argument("folder", type=Path)
     parser.add_argument("size", type=float)

@@ -1,4 +1,8 @@
-"""A year of measured sessions with all their sums, written as engine.metering would have: the sums are those of the sessions."""
+"""A past of measured sessions with all their sums and readings, made by the database itself: millions of rows in minutes.
+
+Sessions follow from the numbers of charger and day, so that a past is always the same. Everything else is selected from them:
+slots from sessions, sums from slots, as engine.metering would have written them; readings lie inside their sessions.
+"""
 
 from __future__ import annotations
 
@@ -6,159 +10,225 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from bench.fill import (
-    DAY_MS,
-    ORGANISATION_ID,
-    Size,
-    add_chargers,
-    add_locations,
-    add_people,
-    give_access,
-    ids,
-    insert,
-)
+from sqlalchemy import text
+
+from bench.fill import ORGANISATION_ID, Size, add_chargers, add_locations, add_people, give_access, ids
 from borne.core.statistics import EPOCH, SUMS, day_start_ms, local
-from borne.store import schema
+from borne.store import partitions, schema
 from borne.store.db import Database
 
 DAYS = 365
+READING_DAYS = 90  # as long as readings are kept by default
 ZONE = ZoneInfo("Europe/Paris")
 SLOT_MS = 900_000
-FIRST_SLOT, LAST_SLOT = 20, 92  # of a day: no session crosses midnight, which would add nothing to what is measured
+# Slots of a day in which sessions begin, and how many they last: none crosses midnight, nor a change of the clocks.
+FIRST_SLOT, FIRST_SLOTS, LEAST_SLOTS, MORE_SLOTS = 20, 48, 4, 20
 PRICE_MICROS = 250_000
-READINGS_A_CHARGER = 500  # nothing that is measured reads them; they make the file large
+ANALYSED = (2, 20, 150)  # days after which the database looks how much there is, as it does by itself over a year
 CHARGERS_A_LOCATION, PEOPLE_A_CHARGER = 20, 2
-SUM_NAMES = " ".join(SUMS)
-Sums = dict[tuple[int, ...], list[int]]
+SUM_NAMES = ", ".join(SUMS)
+ADDED = ", ".join(f"sum({name})" for name in SUMS)
+MINE = f"organisation_id = {ORGANISATION_ID}"
 
 
 @dataclass(frozen=True)
-class Session:
-    """One session: `slots` quarters of an hour from `first` of a day, `slot_wh` in each; it stands idle in the last."""
+class Past:
+    """How much: chargers with a session each `every` days, and readings of the last 90 days in all."""
 
-    id: int
-    charger_id: int
-    location_id: int
-    person_id: int
-    first: int
-    slots: int
-    slot_wh: int
+    chargers: int
+    every: int
+    readings: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the location's zone, since 1970-01-01."""
+
+    number: int
 
     @property
-    def energy_wh(self) -> int:
-        return self.slot_wh * (self.slots - 1)
+    def from_ms(self) -> int:
+        return day_start_ms(self.number, ZONE)
 
-    def sums(self) -> list[int]:
-        """What it adds to sums, in the order of SUMS."""
-        charging_ms = SLOT_MS * (self.slots - 1)
-        return [self.energy_wh, charging_ms, SLOT_MS * self.slots, self.energy_wh * PRICE_MICROS, 0, 1, 0, 0]
+    @property
+    def until_ms(self) -> int:
+        return day_start_ms(self.number + 1, ZONE)
 
 
-async def history(db: Database, chargers: int, now_ms: int) -> str:
+class Writer:
+    """Makes rows out of rows, a statement a transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def run(self, sql: str) -> int:
+        async with self._db.transaction() as tx:
+            return await tx.run(text(sql))
+
+    async def last_id(self) -> int:
+        return int(await self._db.value(text("SELECT max(id) FROM sessions")) or 0)
+
+
+async def history(db: Database, past: Past, now_ms: int) -> str:
     """Chargers with their people and a year; gives in words how much it was."""
     chance = random.Random(2)
-    locations = max(4, chargers // CHARGERS_A_LOCATION)
+    locations = max(4, past.chargers // CHARGERS_A_LOCATION)
     await add_locations(db, locations, now_ms)
     location_ids = await ids(db, schema.locations)
-    await add_chargers(db, chance, chargers, location_ids, now_ms)
-    charger_ids = (await ids(db, schema.chargers))[-chargers:]
-    await add_people(db, chance, chargers * PEOPLE_A_CHARGER, now_ms)
-    person_ids = await ids(db, schema.memberships)
-    size = Size(groups=10, chargers_a_group=chargers // 10, people_a_group=50)
+    await add_chargers(db, chance, past.chargers, location_ids, now_ms)
+    charger_ids = (await ids(db, schema.chargers))[-past.chargers :]
+    await add_people(db, chance, past.chargers * PEOPLE_A_CHARGER, now_ms)
+    person_ids = (await ids(db, schema.memberships))[-past.chargers * PEOPLE_A_CHARGER :]
+    size = Size(groups=10, chargers_a_group=past.chargers // 10, people_a_group=50)
     await give_access(db, chance, size, location_ids, charger_ids, person_ids)
-    places = [(one, location_ids[n % len(location_ids)]) for n, one in enumerate(charger_ids)]
-    hours: Sums = {}
-    last, count, slots = datetime.now(UTC).date().toordinal() - EPOCH, 0, 0
-    for day in range(last - DAYS + 1, last + 1):
-        sessions = list(day_of(chance, count + 1, places, person_ids))
-        slots += await write_day(db, day, sessions, hours)
-        count += len(sessions)
-    rows = ((ORGANISATION_ID, *key, *values) for key, values in sorted(hours.items()))
-    await insert(db, schema.location_hours, f"organisation_id location_id month hour {SUM_NAMES}", rows)
-    await insert(db, schema.readings, READING_COLUMNS, readings(chance, charger_ids, now_ms))
-    of_readings = len(charger_ids) * READINGS_A_CHARGER
-    return f"{chargers:,} chargers, {count:,} sessions in {slots:,} slots, {of_readings:,} readings"
+    writer = Writer(db)
+    yesterday = datetime.now(UTC).date().toordinal() - EPOCH - 1
+    days = [Day(number) for number in range(yesterday - DAYS + 1, yesterday + 1)]
+    await make_partitions(db, days[-READING_DAYS].from_ms, now_ms)
+    messages = past.readings * past.every // (past.chargers * READING_DAYS * 2)  # of a session; two readings each
+    counts = {"sessions": 0, "slots": 0, "readings": 0}
+    for number, day in enumerate(days):
+        if db.dialect == "postgresql" and number in ANALYSED:
+            await writer.run("ANALYZE")
+        first_id = await writer.last_id() + 1
+        counts["sessions"] += await writer.run(sessions_of(day, charger_ids[0], person_ids, past.every))
+        counts["slots"] += await writer.run(slots_of(first_id))
+        for sql in sums_of(day, first_id):
+            await writer.run(sql)
+        if messages and day.number > yesterday - READING_DAYS:
+            counts["readings"] += await writer.run(readings_of(first_id, messages))
+    for sql in months_of(days):
+        await writer.run(sql)
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    return f"{past.chargers:,} chargers at {len(location_ids):,} locations, {told}"
 
 
-def day_of(
-    chance: random.Random, first_id: int, places: list[tuple[int, int]], person_ids: list[int]
-) -> Iterator[Session]:
-    """A session a charger."""
-    for number, (charger_id, location_id) in enumerate(places):
-        first, slots = chance.randrange(FIRST_SLOT, LAST_SLOT - 24), chance.randrange(4, 24)
-        person_id = person_ids[chance.randrange(len(person_ids))]
-        yield Session(first_id + number, charger_id, location_id, person_id, first, slots, chance.randrange(300, 2_700))
+async def make_partitions(db: Database, from_ms: int, until_ms: int) -> None:
+    """Those that readings of the past belong to."""
+    if db.dialect == "postgresql":
+        known = await partitions.of(db, schema.readings)
+        for start_ms in partitions.missing(schema.readings, known, from_ms, until_ms):
+            async with db.transaction() as tx:
+                await partitions.make(tx, schema.readings, start_ms)
 
 
-SESSION_COLUMNS = """id charger_id organisation_id location_id evse connector transaction start_key tag person_id started_ms
-    meter_start_wh ended_ms meter_stop_wh end_reason dirty measured measured_person_id zone begun_ms over_ms energy_wh
-    charging_ms peak_w cost_nanos currency"""
-SLOT_COLUMNS = "session_id slot_ms organisation_id energy_wh charging_ms plugged_ms peak_w price_micros"
-READING_COLUMNS = "received_ms charger_id idx evse connector quantity value"
+def counted(most: int) -> str:
+    """The numbers from nought, as a table `n`."""
+    return f"WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {most - 1})"
 
 
-async def write_day(db: Database, day: int, sessions: list[Session], hours: Sums) -> int:
-    """All rows of a day; `hours` collects what belongs to months. Gives how many slots its sessions have."""
-    start_ms = day_start_ms(day, ZONE)
-    tables: dict[str, Sums] = {"locations": {}, "chargers": {}, "people": {}, "slots": {}}
-    months = [local(start_ms + n * SLOT_MS, ZONE) for n in range(LAST_SLOT + 1)]
-    slot_rows: list[tuple[object, ...]] = []
-    for one in sessions:
-        add(tables["locations"], (one.location_id, day), one.sums())
-        add(tables["chargers"], (one.charger_id, one.location_id, day), one.sums())
-        add(tables["people"], (one.person_id, one.location_id, day), one.sums())
-        for n in range(one.slots):
-            wh, charging_ms = (one.slot_wh, SLOT_MS) if n < one.slots - 1 else (0, 0)
-            slot_ms, when = start_ms + (one.first + n) * SLOT_MS, months[one.first + n]
-            values = [wh, charging_ms, SLOT_MS, wh * PRICE_MICROS, 0, int(n == 0), 0, 0]
-            add(tables["slots"], (one.location_id, slot_ms), values)
-            add(hours, (one.location_id, when.month, when.hour), values)
-            slot_rows.append((one.id, slot_ms, ORGANISATION_ID, wh, charging_ms, SLOT_MS, wh * 4, PRICE_MICROS))
-    await insert(db, schema.sessions, SESSION_COLUMNS, (session_row(one, start_ms) for one in sessions))
-    await insert(db, schema.session_slots, SLOT_COLUMNS, slot_rows)
-    await write_sums(db, tables)
-    return len(slot_rows)
+def sessions_of(day: Day, first_charger_id: int, person_ids: list[int], every: int) -> str:
+    """A session of each charger whose turn it is."""
+    number = day.number
+    return f"""
+        INSERT INTO sessions (charger_id, organisation_id, location_id, evse, connector, "transaction", start_key, tag, person_id,
+            started_ms, meter_start_wh, ended_ms, meter_stop_wh, end_reason, dirty, measured, measured_person_id, zone, begun_ms,
+            over_ms, energy_wh, charging_ms, peak_w, cost_nanos, currency)
+        SELECT id, {ORGANISATION_ID}, location_id, 1, 1, word, word, '04AB', person_id,
+            begun_ms, 0, begun_ms + slots * {SLOT_MS}, wh * (slots - 1), 'Local', 0, 1, person_id, '{ZONE.key}', begun_ms,
+            begun_ms + slots * {SLOT_MS}, wh * (slots - 1), (slots - 1) * {SLOT_MS}, wh * 4, wh * (slots - 1) * {PRICE_MICROS},
+            'EUR'
+        FROM (
+            SELECT id, location_id, 'h{number}-' || id AS word,
+                {person_ids[0]} + (id * 31 + {number * 7}) % {len(person_ids)} AS person_id,
+                {day.from_ms} + ({FIRST_SLOT} + (id * 37 + {number * 53}) % {FIRST_SLOTS}) * {SLOT_MS} AS begun_ms,
+                {LEAST_SLOTS} + (id * 17 + {number * 29}) % {MORE_SLOTS} AS slots,
+                300 + (id * 101 + {number * 211}) % 2400 AS wh
+            FROM chargers WHERE {MINE} AND id >= {first_charger_id} AND (id + {number}) % {every} = 0
+        ) AS turn
+    """
 
 
-async def write_sums(db: Database, tables: dict[str, Sums]) -> None:
-    peaks: dict[int, int] = {}
-    for (location_id, _), values in tables["slots"].items():
-        peaks[location_id] = max(peaks.get(location_id, 0), values[0])
-    for table, key, name in (
-        (schema.location_slots, "location_id slot_ms", "slots"),
-        (schema.charger_days, "charger_id location_id day", "chargers"),
-        (schema.person_days, "person_id location_id day", "people"),
-    ):
-        rows = ((ORGANISATION_ID, *keys, *values) for keys, values in sorted(tables[name].items()))
-        await insert(db, table, f"organisation_id {key} {SUM_NAMES}", rows)
-    days = ((ORGANISATION_ID, *keys, *values, peaks[keys[0]]) for keys, values in sorted(tables["locations"].items()))
-    await insert(db, schema.location_days, f"organisation_id location_id day {SUM_NAMES} peak_wh", days)
+def slots_of(first_id: int) -> str:
+    """The quarters of an hour of the sessions from `first_id` on; in the last one the car stands idle."""
+    is_last = f"s.begun_ms + (n.n + 1) * {SLOT_MS} = s.over_ms"
+    each = f"s.energy_wh / ((s.over_ms - s.begun_ms) / {SLOT_MS} - 1)"
+    return f"""
+        INSERT INTO session_slots (session_id, slot_ms, organisation_id, energy_wh, charging_ms, plugged_ms, peak_w, price_micros)
+        {counted(LEAST_SLOTS + MORE_SLOTS)}
+        SELECT s.id, s.begun_ms + n.n * {SLOT_MS}, s.organisation_id, CASE WHEN {is_last} THEN 0 ELSE {each} END,
+            CASE WHEN {is_last} THEN 0 ELSE {SLOT_MS} END, {SLOT_MS}, CASE WHEN {is_last} THEN 0 ELSE s.peak_w END,
+            {PRICE_MICROS}
+        FROM sessions s JOIN n ON s.begun_ms + n.n * {SLOT_MS} < s.over_ms
+        WHERE s.id >= {first_id} ORDER BY s.id, n.n
+    """
 
 
-def add(sums: Sums, key: tuple[int, ...], values: list[int]) -> None:
-    kept = sums.get(key)
-    sums[key] = values if kept is None else [a + b for a, b in zip(kept, values, strict=True)]
+def sums_of(day: Day, first_id: int) -> Iterator[str]:
+    """What the sessions of a day add up to."""
+    yield f"""
+        INSERT INTO location_slots (organisation_id, location_id, slot_ms, {SUM_NAMES})
+        SELECT {ORGANISATION_ID}, s.location_id, k.slot_ms, sum(k.energy_wh), sum(k.charging_ms), sum(k.plugged_ms),
+            sum(k.energy_wh * k.price_micros), 0, sum(CASE WHEN k.slot_ms = s.begun_ms THEN 1 ELSE 0 END), 0, 0
+        FROM session_slots k JOIN sessions s ON s.id = k.session_id
+        WHERE k.session_id >= {first_id} GROUP BY s.location_id, k.slot_ms
+    """
+    of_day = f"{MINE} AND slot_ms >= {day.from_ms} AND slot_ms < {day.until_ms}"
+    yield f"""
+        INSERT INTO location_days (organisation_id, location_id, day, {SUM_NAMES}, peak_wh)
+        SELECT {ORGANISATION_ID}, location_id, {day.number}, {ADDED}, max(energy_wh) FROM location_slots
+        WHERE {of_day} GROUP BY location_id
+    """
+    for table, key in (("charger_days", "charger_id"), ("person_days", "person_id")):
+        yield f"""
+            INSERT INTO {table} (organisation_id, {key}, location_id, day, {SUM_NAMES})
+            SELECT {ORGANISATION_ID}, {key}, location_id, {day.number}, sum(energy_wh), sum(charging_ms), sum(over_ms - begun_ms),
+                sum(cost_nanos), 0, count(*), 0, 0
+            FROM sessions WHERE id >= {first_id} GROUP BY {key}, location_id
+        """
+    begins = local(day.from_ms + FIRST_SLOT * SLOT_MS, ZONE)
+    hour = f"{begins.hour - FIRST_SLOT // 4} + (slot_ms - {day.from_ms}) / 3600000"
+    more = ", ".join(f"{name} = location_hours.{name} + excluded.{name}" for name in SUMS)
+    yield f"""
+        INSERT INTO location_hours (organisation_id, location_id, month, hour, {SUM_NAMES})
+        SELECT {ORGANISATION_ID}, location_id, {begins.month}, {hour}, {ADDED} FROM location_slots
+        WHERE {of_day} GROUP BY location_id, {hour}
+        ON CONFLICT (organisation_id, location_id, month, hour) DO UPDATE SET {more}
+    """
 
 
-def session_row(one: Session, start_ms: int) -> tuple[Any, ...]:
-    begun_ms = start_ms + one.first * SLOT_MS
-    over_ms, word = begun_ms + one.slots * SLOT_MS, str(one.id)
-    charging_ms, cost_nanos = SLOT_MS * (one.slots - 1), one.energy_wh * PRICE_MICROS
-    return (
-        one.id, one.charger_id, ORGANISATION_ID, one.location_id, 1, 1, word, word, "04AB", one.person_id, begun_ms,
-        0, over_ms, one.energy_wh, "Local", 0, 1, one.person_id, ZONE.key, begun_ms, over_ms, one.energy_wh,
-        charging_ms, one.slot_wh * 4, cost_nanos, "EUR",
-    )  # fmt: skip
+def months_of(days: list[Day]) -> Iterator[str]:
+    """Months are their days added up."""
+    by_month: dict[int, list[int]] = {}
+    for day in days:
+        by_month.setdefault(local(day.from_ms, ZONE).month, []).append(day.number)
+    for month, numbers in by_month.items():
+        for kind, keys, peak in (
+            ("location", "location_id", ", peak_wh"), ("charger", "charger_id, location_id", ""),
+            ("person", "person_id, location_id", ""),
+        ):  # fmt: skip
+            yield f"""
+                INSERT INTO {kind}_months (organisation_id, month, {keys}, {SUM_NAMES}{peak})
+                SELECT {ORGANISATION_ID}, {month}, {keys}, {ADDED}{peak and ", max(peak_wh)"} FROM {kind}_days
+                WHERE {MINE} AND day BETWEEN {numbers[0]} AND {numbers[-1]} GROUP BY {keys}
+            """
+    yield f"""
+        INSERT INTO organisation_hours (organisation_id, month, hour, {SUM_NAMES})
+        SELECT {ORGANISATION_ID}, month, hour, {ADDED} FROM location_hours WHERE {MINE} GROUP BY month, hour
+    """
 
 
-def readings(chance: random.Random, charger_ids: list[int], now_ms: int) -> Iterator[tuple[object, ...]]:
-    """Of all chargers in turn, in the order of receipt, up to an hour ago."""
-    step_ms = DAYS * DAY_MS // READINGS_A_CHARGER
-    for number in range(READINGS_A_CHARGER):
-        received_ms = now_ms - 3_600_000 - (READINGS_A_CHARGER - number) * step_ms
-        wh = number * 250
-        for charger_id in charger_ids:
-            yield received_ms, charger_id, 0, 1, 1, "energy_import_wh", wh + charger_id
+def readings_of(first_id: int, messages: int) -> str:
+    """What the chargers said in their sessions, in order of receipt: the register and the power, `messages` times each."""
+    at_ms = f"s.begun_ms + n.n * ((s.over_ms - s.begun_ms) / {messages}) + s.charger_id % 1000"
+    return f"""
+        INSERT INTO readings (received_ms, charger_id, idx, evse, connector, "transaction", quantity, value, device_ms)
+        {counted(messages)}
+        SELECT {at_ms}, s.charger_id, q.idx, 1, 1, s."transaction", q.quantity,
+            CASE q.idx WHEN 0 THEN s.energy_wh * n.n / {messages} ELSE s.peak_w END, {at_ms}
+        FROM sessions s CROSS JOIN n
+            CROSS JOIN (SELECT 0 AS idx, 'energy_import_wh' AS quantity UNION ALL SELECT 1, 'power_import_w') AS q
+        WHERE s.id >= {first_id} ORDER BY 1, 2, 3
+    """
+
+
+def small(chargers: int) -> Past:
+    """A session a day; readings only so many that the file is not small."""
+    return Past(chargers, 1, chargers * 500)
+
+
+def large(readings: int) -> Past:
+    """5,000 readings a charger, a session every other day."""
+    return Past(max(20, readings // 5_000), 2, readings)

@@ -40,9 +40,21 @@ class Plan:
     requests: int = 60
     share: float = 1.0  # of the sizes of bench.fill
     history: int = 500  # chargers with a year of sessions
+    readings: int = 50_000_000  # of the load `energy`
+    exported: int = 1_000_000  # sessions of the load `export`
 
 
-QUICK = Plan(seconds=4.0, rounds=1, resets=60, chargers=20_000, requests=15, share=0.2, history=100)
+QUICK = Plan(
+    seconds=4.0,
+    rounds=1,
+    resets=60,
+    chargers=20_000,
+    requests=15,
+    share=0.2,
+    history=100,
+    readings=1_000_000,
+    exported=100_000,
+)
 
 
 def links(subject: Subject, plan: Plan, core: int, beside: int, count: int, paced: bool) -> Iterator[Figure]:
