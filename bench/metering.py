@@ -1,6 +1,7 @@
 """What measuring costs: a session alone, and messages of chargers that all charge, beside a server that measures nothing.
 
-`python -m bench.metering FOLDER` measures sessions in a database of its own and prints milliseconds of CPU as JSON.
+`python -m bench.metering URL SAMPLES DATABASE_PID` measures sessions in an empty database (0: one without a process of its own)
+and prints milliseconds of CPU as JSON.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
+from bench import measure
 from bench.generator import Generator
 from bench.scenarios import RATES, WARM_UP_S, Figure, Plan, pace, saturation
 from bench.stage import scratch_folder
-from bench.subjects import Subject
+from bench.subjects import POSTGRESQL, Subject
+from tests.support.postgres import running_server
 
-SESSIONS = 400
-HOURS, SAMPLES = 3, 180  # one a minute
+SESSIONS, LOCATIONS, PEOPLE = 400, 20, 200
+SAMPLES = (100, 500)  # of a session, one a minute
 AGAIN = 5
 MINUTE_MS = 60_000
 
@@ -39,19 +42,48 @@ def charging(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[F
 
 
 def sessions(subject: Subject, core: int) -> Iterator[Figure]:
-    """CPU of engine.metering for a session of three hours with 180 samples: the whole, and once more for a new sample."""
-    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
-        command = ["taskset", "-c", str(core), sys.executable, "-m", "bench.metering", folder]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"nothing was measured: {done.stderr[-2000:]}")
-        found = json.loads(done.stdout)
-    note = f"{SESSIONS} sessions with {SAMPLES} samples and {HOURS * 4} slots each"
-    yield Figure("session_cpu", subject.name, found["whole_ms"], "ms", note)
-    yield Figure("session_again_cpu", subject.name, found["again_ms"], "ms", "after one more sample")
+    """CPU of engine.metering for a session: measured as a whole, and once more for a new sample, here and in the database."""
+    for samples in SAMPLES:
+        with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder, ExitStack() as exits:
+            url, pids = f"sqlite:///{folder}/metering.sqlite3", [0]
+            if subject.name == POSTGRESQL.name:
+                server = exits.enter_context(running_server(durable=True))
+                url, pids = exits.enter_context(server.database()), [server.pid]
+            found = _alone(url, samples, core, pids[0])
+        note = f"{SESSIONS} sessions at {LOCATIONS} locations, curves written every {AGAIN} times"
+        if samples == SAMPLES[0]:
+            yield Figure("session_cpu", subject.name, found["whole_ms"], "ms", f"{samples} samples, {note}")
+        beside = f", {found['beside_ms']:.2f} of it in the database's processes" if pids[0] else ""
+        yield Figure(f"session_again_cpu_{samples}", subject.name, found["again_ms"], "ms", note + beside)
 
 
-async def measured(folder: Path) -> dict[str, float]:
+def _alone(url: str, samples: int, core: int, database_pid: int) -> dict[str, float]:
+    """Measure in a process of its own on a core."""
+    command = ["taskset", "-c", str(core), sys.executable, "-m", "bench.metering", url, str(samples), str(database_pid)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"nothing was measured: {done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout))
+
+
+class Used:
+    """CPU seconds of this process, and of a database's beside it."""
+
+    def __init__(self, database_pid: int) -> None:
+        self._database_pid = database_pid
+        self.own_s, self.beside_s = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        beside_s = measure.cpu([self._database_pid]).cpu_s if self._database_pid else 0.0
+        return time.process_time(), beside_s
+
+    def since(self) -> tuple[float, float]:
+        """What was used since the last time that somebody asked."""
+        before, (self.own_s, self.beside_s) = (self.own_s, self.beside_s), self._now()
+        return self.own_s - before[0], self.beside_s - before[1]
+
+
+async def measured(url: str, samples: int, database_pid: int) -> dict[str, float]:
     """Fill, then measure: milliseconds of CPU a session."""
     from borne.bus.memory import MemoryBus
     from borne.engine.clock import Clock
@@ -59,29 +91,31 @@ async def measured(folder: Path) -> dict[str, float]:
     from borne.engine.prices import Prices
     from borne.store.db import create_database
 
-    db, clock = create_database(f"sqlite:///{folder / 'metering.sqlite3'}"), Clock()
+    db, clock = create_database(url), Clock()
     await db.open()
     try:
-        start_ms = clock.now_ms() - (HOURS + 1) * 60 * MINUTE_MS
+        start_ms = clock.now_ms() - (samples + 2 * AGAIN) * MINUTE_MS
         await add_sessions(db, start_ms)
         meter = Meter(db, MemoryBus(), clock, Prices(db, clock))
         for charger in range(1, SESSIONS + 1):
-            meter.take([reading(charger, start_ms, minute) for minute in range(SAMPLES)])
-        started_s = time.process_time()
+            meter.take([reading(charger, start_ms, minute) for minute in range(samples)])
+        used = Used(database_pid)
         await meter.once(all_of_them=True)
-        whole_s, started_s = time.process_time() - started_s, time.process_time()
+        whole_s = sum(used.since())
         for more in range(AGAIN):
-            meter.take([reading(charger, start_ms, SAMPLES + more) for charger in range(1, SESSIONS + 1)])
+            meter.take([reading(charger, start_ms, samples + more) for charger in range(1, SESSIONS + 1)])
             await meter.once(all_of_them=True)
-        again_s = (time.process_time() - started_s) / AGAIN
-        await check(db)
+        await meter.write_curves(range(1, SESSIONS + 1))
+        again_s = used.since()
+        await check(db, samples + AGAIN)
     finally:
         await db.close()
-    return {"whole_ms": whole_s / SESSIONS * 1e3, "again_ms": again_s / SESSIONS * 1e3}
+    again_ms, beside_ms = (1e3 * seconds / SESSIONS / AGAIN for seconds in (sum(again_s), again_s[1]))
+    return {"whole_ms": whole_s / SESSIONS * 1e3, "again_ms": again_ms, "beside_ms": beside_ms}
 
 
 async def add_sessions(db: Any, start_ms: int) -> None:
-    """An organisation, a location with a price, and a session on each of its chargers."""
+    """An organisation, locations with a price, and a session of a known person on each of their chargers."""
     from borne.core.tariff import EnergyPrice, Fixed
     from borne.store import energy_prices, schema
 
@@ -89,15 +123,20 @@ async def add_sessions(db: Any, start_ms: int) -> None:
         await tx.insert_many(
             schema.organisations, ("id", "name", "plan", "created_ms"), [(1, "Bench", "business", start_ms)]
         )
-        place = ("id", "organisation_id", "name", "time_zone", "created_ms")
-        await tx.insert_many(schema.locations, place, [(1, 1, "Lyon", "Europe/Paris", start_ms)])
+        columns = ("id", "organisation_id", "name", "time_zone", "created_ms")
+        places = [(one, 1, f"Lyon {one}", "Europe/Paris", start_ms) for one in range(1, LOCATIONS + 1)]
+        await tx.insert_many(schema.locations, columns, places)
         price = EnergyPrice(0, Fixed(250_000))
-        await energy_prices.add(tx, 1, 1, price, currency="EUR", person_name="Bench", now_ms=start_ms)
+        for location_id in range(1, LOCATIONS + 1):
+            await energy_prices.add(tx, 1, location_id, price, currency="EUR", person_name="Bench", now_ms=start_ms)
         columns = (
             "id", "charger_id", "organisation_id", "location_id", "evse", "connector", "transaction", "start_key",
-            "started_ms", "meter_start_wh",
+            "started_ms", "meter_start_wh", "person_id",
         )  # fmt: skip
-        rows = [(n, n, 1, 1, 1, 1, str(n), str(n), start_ms, 0) for n in range(1, SESSIONS + 1)]
+        rows = [
+            (n, n, 1, 1 + n % LOCATIONS, 1, 1, str(n), str(n), start_ms, 0, 1 + n % PEOPLE)
+            for n in range(1, SESSIONS + 1)
+        ]
         await tx.insert_many(schema.sessions, columns, rows)
 
 
@@ -107,13 +146,13 @@ def reading(charger: int, start_ms: int, minute: int) -> tuple[Any, ...]:
     return at_ms, charger, 0, 1, 1, str(charger), "energy_import_wh", (minute + 1) * 120, at_ms, None, None, None, None
 
 
-async def check(db: Any) -> None:
+async def check(db: Any, samples: int) -> None:
     """What was measured is what was said. Raises RuntimeError otherwise: a fast wrong sum is no figure."""
     from sqlalchemy import func, select
 
     from borne.store.schema import location_days
 
-    expected = SESSIONS * (SAMPLES + AGAIN) * 120
+    expected = SESSIONS * samples * 120
     found = await db.value(select(func.sum(location_days.c.energy_wh)).where(location_days.c.organisation_id == 1))
     if found != expected:
         raise RuntimeError(f"{found} Wh were counted, {expected} were said")
@@ -123,9 +162,9 @@ def main() -> None:
     """Make the tables, measure, print."""
     from borne.store.migrate import migrate
 
-    folder = Path(sys.argv[1])
-    migrate(f"sqlite:///{folder / 'metering.sqlite3'}")
-    print(json.dumps(asyncio.run(measured(folder))))
+    url, samples, database_pid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    migrate(url)
+    print(json.dumps(asyncio.run(measured(url, samples, database_pid))))
 
 
 if __name__ == "__main__":

@@ -171,12 +171,17 @@ class Meter:
         while changed := await store.dirty(self._db, SLICE):
             if not await self._measure(changed):
                 break
-        enough_s = now_s() + share_s * CURVES_SHARE
-        for ids in self._curves.due(now_s()):
+        await self.write_curves(self._curves.due(now_s()), share_s * CURVES_SHARE)
+
+    async def write_curves(self, session_ids: Sequence[int], share_s: float = math.inf) -> None:
+        """Write what waits for the curves of these sessions, in the order and for the time given."""
+        now_s = asyncio.get_running_loop().time
+        enough_s = now_s() + share_s
+        for ids in _sliced(session_ids):
             if now_s() > enough_s:
                 break
-            for session_id in await self._curves.write(ids):
-                self._following.take(session_id)
+            for thinned in await self._curves.write(ids):
+                self._following.take(thinned)
 
     async def _gather(self, rows: Sequence[ReadingRow]) -> None:
         for session_id, sample in await matched(self._db, rows):

@@ -5,6 +5,7 @@ Until then they are here alone, and among the readings, from where they are read
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,6 @@ from borne.store.db import Database
 SAMPLES_MOST = 3_000  # of a session; one of ten days with a value every five minutes
 WRITTEN_EVERY_S = 120.0
 FEW = 50  # sessions that wait: then all are written, so that a page shows the last value
-SLICE = 16
 
 
 class Curves:
@@ -45,14 +45,10 @@ class Curves:
         """The curve was written with all that waits."""
         self._waiting.pop(session_id, None)
 
-    def due(self, now_s: float) -> list[list[int]]:
-        """Which curves to write now, in slices."""
-        ids = [
-            session_id
-            for session_id, one in self._waiting.items()
-            if len(self._waiting) <= FEW or one.since_s <= now_s - WRITTEN_EVERY_S
-        ]
-        return [ids[start : start + SLICE] for start in range(0, len(ids), SLICE)]
+    def due(self, now_s: float) -> list[int]:
+        """The sessions whose curves are to be written now, who waits longest first."""
+        before_s = math.inf if len(self._waiting) <= FEW else now_s - WRITTEN_EVERY_S
+        return [session_id for session_id, one in self._waiting.items() if one.since_s <= before_s]
 
     async def write(self, ids: Sequence[int]) -> list[int]:
         """Write the curves of these sessions. Returns those of which samples were left out, to keep within the bound."""
