@@ -25,6 +25,7 @@ from borne.store.schema import charger_days, charger_months, location_days, loca
 
 MONTHS = {location_days: location_months, charger_days: charger_months, person_days: person_months}
 Key = Literal["month", "year", "location_id", "charger_id", "person_id"]
+FoundBy = Literal["location_id", "charger_id", "person_id"]
 Conditions = Callable[[Table], list[ColumnElement[bool]]]
 organisation_id: BindParameter[int] = bindparam("organisation_id")
 
@@ -56,15 +57,29 @@ def _fields(end: Days) -> Iterable[tuple[str, int]]:
     return ("from", end.from_day), ("until", end.until_day), ("month", end.month), ("sign", end.sign)
 
 
-def summed(days: Table, key: Key | None, names: Iterable[str], conditions: Conditions) -> Subquery:
+def summed(
+    days: Table, key: Key | None, names: Iterable[str], conditions: Conditions, found_by: FoundBy | None = None
+) -> Subquery:
     """Up to three rows of each key, to be added up: key, the sums of `names`, and of whole locations `peak_wh`.
 
-    `conditions` of the table that it is given, of months or of days. Values: those of `values_of`.
+    `conditions` of the table that it is given, of months or of days; `found_by` the column of which they name few values. Values:
+    those of `values_of`.
     """
     names, months = tuple(names), MONTHS[days]
-    found = [_part(months, key, months.c.month, names, None, conditions)]
-    found += [_part(days, key, _int(f"{end}_month"), names, end, conditions) for end in ("head", "tail")]
-    return union_all(*found).subquery("parts")
+    parts = [_part(months, key, months.c.month, names, None, conditions)]
+    parts += [_part(days, key, _int(f"{end}_month"), names, end, conditions) for end in ("head", "tail")]
+    hints = [hinted(part, table, found_by) for part, table in zip(parts, (months, days, days), strict=True)]
+    return union_all(*hints).subquery("parts")
+
+
+def hinted(statement: Select[Any], table: Table, found_by: FoundBy | None) -> Select[Any]:
+    """Have SQLite, which keeps no statistics of these tables, look up the few rows instead of walking through the period."""
+    if found_by is None:
+        return statement
+    time = "day" if "day" in table.c else "month"
+    return statement.with_hint(
+        table, f"INDEXED BY {table.name}_organisation_id_{found_by}_{time}", dialect_name="sqlite"
+    )
 
 
 def total(parts: Subquery, name: str) -> ColumnElement[int]:

@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Executable, Table
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
+from sqlalchemy.engine import Dialect
 
 from borne.store.db import (
     BadValue,
@@ -47,6 +49,19 @@ CACHED_STATEMENTS = 512
 T = TypeVar("T")
 
 
+class _Compiler(SQLiteCompiler):
+    """Writes the hint of a statement behind its table: `INDEXED BY name`, where SQLite would choose badly."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:
+        return text
+
+
+def _dialect() -> Dialect:
+    found: Dialect = sqlite_dialect()  # type: ignore[no-untyped-call]
+    found.statement_compiler = _Compiler
+    return found
+
+
 class SqliteDatabase(Database):
     """One file. See `borne.store.db.create_database` for `threads` and `durable`."""
 
@@ -55,7 +70,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: str, *, threads: bool = True, durable: bool = True) -> None:
         self.path = Path(path)
         self.broken: StoreError | None = None
-        self.statements = Statements(sqlite_dialect())
+        self.statements = Statements(_dialect())
         self.turn = Turn()
         self._threads = threads
         self._durable = durable

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, Table, bindp
 from borne.core.scope import Scope
 from borne.core.statistics import SUMS
 from borne.store.db import Reader, Row
-from borne.store.period_sums import Key, organisation_id, summed, total, values_of
+from borne.store.period_sums import FoundBy, Key, hinted, organisation_id, summed, total, values_of
 from borne.store.schema import (
     access_group_chargers,
     charger_days,
@@ -146,7 +146,7 @@ def _statement(shape: _Shape) -> Select[Any]:
         return _by_day(shape, table)
     if shape.group in ("charger", "person"):
         return _ranked(shape, table)
-    parts = summed(table, KEYS[shape.group], SUMS, lambda some: _conditions(shape, some))
+    parts = summed(table, KEYS[shape.group], SUMS, lambda some: _conditions(shape, some), _found_by(shape, table))
     numbers = _numbers(parts)
     if shape.group == "all":
         return select(*numbers)
@@ -164,18 +164,24 @@ def _by_day(shape: _Shape, table: Table) -> Select[Any]:
     day = table.c.day
     period = (table.c.organisation_id == organisation_id, day >= bindparam("from_day"), day < bindparam("until_day"))
     statement = select(day.label("key"), *numbers).where(*period, *_conditions(shape, table))
-    return statement.group_by(day).order_by(day)
+    return hinted(statement.group_by(day).order_by(day), table, _found_by(shape, table))
 
 
 def _ranked(shape: _Shape, table: Table) -> Select[Any]:
     """Of thousands those with the most energy are found by that alone; then all their numbers are read."""
-    key = KEYS[shape.group]
-    narrow = summed(table, key, ("energy_wh", "plugged_ms", "sessions"), lambda some: _conditions(shape, some))
+    key: FoundBy = "charger_id" if shape.group == "charger" else "person_id"
+    narrow = summed(
+        table,
+        key,
+        ("energy_wh", "plugged_ms", "sessions"),
+        lambda some: _conditions(shape, some),
+        _found_by(shape, table),
+    )
     energy_wh = total(narrow, "energy_wh")
     chosen = select(narrow.c.key).group_by(narrow.c.key).having(_is_any(narrow))
     first = chosen.order_by(energy_wh.desc(), narrow.c.key).limit(_most()).cte("first")
     parts = summed(
-        table, key, SUMS, lambda some: [*_conditions(shape, some), some.c[str(key)].in_(select(first.c.key))]
+        table, key, SUMS, lambda some: [*_conditions(shape, some), some.c[key].in_(select(first.c.key))], key
     )
     return _named(select(parts.c.key, *_numbers(parts)).group_by(parts.c.key).subquery("ranked"), shape.group)
 
@@ -192,6 +198,15 @@ def _is_any(parts: Subquery) -> ColumnElement[bool]:
 
 def _most() -> ColumnElement[int]:
     return bindparam("most", type_=BigInteger)
+
+
+def _found_by(shape: _Shape, table: Table) -> FoundBy | None:
+    """By what few rows are found."""
+    if table is person_days:
+        return "person_id" if shape.person else None
+    if table is charger_days:
+        return "charger_id" if shape.charger or shape.access_group else None
+    return "location_id" if shape.location or shape.locations else None
 
 
 def _conditions(shape: _Shape, table: Table) -> list[ColumnElement[bool]]:
