@@ -127,7 +127,10 @@ class Plot {
         })),
       ],
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
+      cursor: {
+        y: false, drag: { x: false, y: false }, points: { size: 8 },
+        bind: { mouseleave: (_, __, leave) => (event) => { if (!this.byFinger) leave(event); } }, // browsers say so after each tap
+      },
       hooks: { setCursor: [(chart) => this.tell(chart.cursor.idx ?? null)] },
     };
   }
@@ -165,7 +168,8 @@ class Plot {
   // uPlot hears the mouse alone.
   listenToFingers() {
     const read = (event) => {
-      if (event.pointerType === "mouse") return;
+      this.byFinger = event.pointerType !== "mouse";
+      if (!this.byFinger) return;
       const { left, top } = this.chart.over.getBoundingClientRect();
       this.chart.setCursor({ left: event.clientX - left, top: event.clientY - top });
     };
