@@ -13,7 +13,7 @@ from sqlalchemy import select
 from borne.store import people, tags
 from borne.store.schema import access_group_chargers, access_group_people, access_groups, assignments, audit_log
 from borne.store.schema import tags as tag_table
-from tests.support.portal import log_in, post
+from tests.support.portal import csrf, log_in, post
 from tests.support.restart_site import Site, running_site
 
 pytestmark = pytest.mark.anyio
@@ -247,6 +247,11 @@ async def test_badges_are_checked_then_added_all_or_nothing(site: Site) -> None:
         "04a1b2": ("Blue", site.zoe_id, 0, True, "FLEET"),
         "04a1b3": ("", site.ali_id, 0, False, None),
     }
+    files = [("cards.csv", "tag;name\nAB01;Pool\n".encode("utf-16")), ("large.csv", b"x\n" * 300_000)]
+    sent = {"_csrf_token": await csrf(client), "tags": "", "step": "check"}
+    answers = [await client.post("/tags/add", data=sent, files={"file": file}) for file in files]
+    assert [(one.status_code, "AB01" in one.text) for one in answers] == [(200, True), (422, False)]
+    assert "2000 lines at most" in answers[1].text
     bad = "04A1B2\nNEW1\nnew1\nsp/ace\n" + "x" * 37 + "\nOK1;n;nobody@a.test\nOK2;n;;31.12.2027\nadd"
     answer = await post(client, "/tags/add", tags=bad, step="add")
     assert answer.status_code == 422

@@ -129,11 +129,13 @@ async def test_they_move_in_slices_with_their_history(site: Site, monkeypatch: p
     async with browser(site) as camille:
         answer = await asked(camille, ids, what="move", to=str(site.nantes_id))
         assert re.fullmatch(r"/chargers/changes/\d+", answer.headers["location"])
-        assert "0 / 5" in (await camille.get(answer.headers["location"])).text
+        page = (await camille.get(answer.headers["location"])).text
+        assert "0 / 5" in page
+        assert 'id="change-progress" class="stack" data-live="chargers"' in page, "it follows what is changed"
         await work(site)
         page = (await camille.get(answer.headers["location"])).text
         assert "5 chargers were changed." in page
-        assert 'hx-trigger="every 1s"' not in page
+        assert 'class="stack" data-live' not in page, "it is over"
         assert "Quai 3" in (await camille.get("/chargers?q=entrepot")).text, "found by its new location"
     for charger_id in ids:
         assert (await row(site, charger_id)).location_id == site.nantes_id

@@ -163,6 +163,9 @@ async def test_what_is_no_such_file_is_said(site: Site) -> None:
             assert answer.status_code == 422
             assert said in answer.text
         assert "hello world" in (await look(camille, "hello world")).text, "what was pasted is kept"
+        for large in ("hello world\n" * 80_000, HEAD + "\nA,1,,Nowhere,," * 3_000):
+            page = (await look(camille, large)).text
+            assert len(page) < 200_000, "a file that is no use does not come back"
     assert await rows(site) == []
 
 

@@ -33,6 +33,7 @@ from borne.store.chargers import UnknownLocationError
 
 FILE_BOUND_BYTES = 1_000_000
 KEY_BOUND = 64
+TYPED_BOUND = 20_000  # characters that come back to be corrected; what is longer was a file
 SHOWN = 100
 WRONG_SHOWN = 200
 EXAMPLE = (
@@ -74,12 +75,16 @@ def _begin(page: Page, places: Sequence[Place], error: str = "", text: str = "")
         "charger_import/begin.html",
         422 if error else 200,
         error=error,
-        text=text,
+        text=_to_correct(text),
         example=EXAMPLE.format(place=places[0].name),
         models=CATALOGUE,
         columns=COLUMNS,
         rows_bound=lines.ROWS_BOUND,
     )
+
+
+def _to_correct(text: str) -> str:
+    return text if len(text) <= TYPED_BOUND else ""
 
 
 @post("/chargers/import", may="add_chargers", status_code=200)
@@ -132,7 +137,8 @@ def _show(page: Page, looked: Looked, text: str, places: Sequence[Place], change
         wrong_more=max(0, len(looked.wrong) - WRONG_SHOWN),
         bad_lines=looked.bad_lines,
         changed=changed,
-        text=Markup("\n") + text,  # browsers leave out the first line break of a text area
+        text=Markup("\n")
+        + (text if looked.good else _to_correct(text)),  # browsers leave out the first line break of a text area
         key=uuid4().hex,
         places={place.id: place.name for place in places},
         model_of=model_of,

@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from litestar import Response, get, post
+from litestar.datastructures import UploadFile
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from borne.core.tags import TAG_STATES, TagState, state
 from borne.engine.audit import About
 from borne.portal import tag_form as forms
+from borne.portal.csv_file import uploaded
 from borne.portal.errors import PageError
 from borne.portal.forms import EMAIL_BOUND, Form, number_of, text_of
 from borne.portal.frame import Page, PageView
@@ -124,11 +126,14 @@ def _add_page(
 
 
 @post("/tags/add", may="manage_tags", status_code=200)
-async def add(page: Page, data: Form) -> Response[str]:
-    """Check what was pasted, and add all of it, or nothing."""
-    text, email = pasted(data), text_of(data, "email", EMAIL_BOUND).casefold()
+async def add(page: Page) -> Response[str]:
+    """Check what was pasted or what a file holds, and add all of it, or nothing."""
+    data = dict(await page.request.form())
+    email, file = text_of(data, "email", EMAIL_BOUND).casefold(), data.get("file")
+    text = await uploaded(file, forms.TEXT_BOUND) or pasted(data)
     typed = forms.lines_of(text, email)
-    problem = _paste_problem(page, typed)
+    is_too_large = isinstance(file, UploadFile) and bool(file.filename) and not text
+    problem = _too_many(page) if is_too_large else _paste_problem(page, typed)
     if problem:
         return _add_page(page, 422, text=text, email=email, problem=problem)
     checked = await forms.check(page, typed, new=True)
@@ -149,7 +154,11 @@ def pasted(data: dict[str, Any]) -> str:
 def _paste_problem(page: PageView, typed: list[Entered]) -> str:
     if not typed:
         return page._("Please fill this in.")
-    return page._("%(n)s lines at most at once.", n=MOST_LINES) if len(typed) > MOST_LINES else ""
+    return _too_many(page) if len(typed) > MOST_LINES else ""
+
+
+def _too_many(page: PageView) -> str:
+    return page._("%(n)s lines at most at once.", n=MOST_LINES)
 
 
 async def keep(page: PageView, checked: list[Checked]) -> int:
