@@ -106,7 +106,8 @@ def _part(
     ]
     if "peak_wh" in table.c:
         numbers.append(func.max(table.c.peak_wh).label("peak_wh"))
-    statement: Select[Any] = select(*numbers).where(
+    chosen: Any = select(*numbers)  # as many columns as there are names
+    statement: Select[Any] = chosen.where(
         table.c.organisation_id == organisation_id, time >= _int(from_), time < _int(until), *conditions(table)
     )
     if key is None:

@@ -57,7 +57,7 @@ class _Compiler(SQLiteCompiler):
 
 
 def _dialect() -> Dialect:
-    found: Dialect = sqlite_dialect()  # type: ignore[no-untyped-call]
+    found: Dialect = sqlite_dialect()
     found.statement_compiler = _Compiler
     return found
 

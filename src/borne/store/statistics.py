@@ -147,10 +147,11 @@ def _statement(shape: _Shape) -> Select[Any]:
     if shape.group in ("charger", "person"):
         return _ranked(shape, table)
     parts = summed(table, KEYS[shape.group], SUMS, lambda some: _conditions(shape, some), _found_by(shape, table))
-    numbers = _numbers(parts)
+    whole: Any = select(*_numbers(parts))
+    statement: Select[Any] = whole
     if shape.group == "all":
-        return select(*numbers)
-    statement: Select[Any] = select(parts.c.key, *numbers).group_by(parts.c.key).having(_is_any(parts))
+        return statement
+    statement = statement.add_columns(parts.c.key).group_by(parts.c.key).having(_is_any(parts))
     if shape.group == "location":
         energy_wh = statement.selected_columns.energy_wh
         return _named(statement.order_by(energy_wh.desc(), parts.c.key).limit(_most()).subquery("ranked"), "location")

@@ -101,8 +101,9 @@ def _existed(shape: _Shape) -> Select[Any]:
 @lru_cache(maxsize=32)
 def _delivered(shape: _Shape) -> Select[Any]:
     each = summed(
-        charger_days, "charger_id", ("energy_wh",), lambda some: _chosen(shape, some.c.charger_id, some.c.location_id)
-    )
+        charger_days, "charger_id", ("energy_wh",), lambda some: _chosen(shape, some.c.charger_id, some.c.location_id),
+        "charger_id" if shape.charger or shape.access_group else None,
+    )  # fmt: skip
     here = and_(chargers.c.id == each.c.key, chargers.c.organisation_id == organisation_id)
     left = and_(archived_chargers.c.id == each.c.key, archived_chargers.c.organisation_id == organisation_id)
     location_id = func.coalesce(chargers.c.location_id, archived_chargers.c.location_id)
