@@ -13,7 +13,7 @@ import pytest
 
 from borne.core.scope import Role, Scope
 from borne.core.statistics import EPOCH, NOT_COUNTED, SUMS, Changes, Counted, PricedSlot, first_day, local, month_of
-from borne.store import metering, statistics
+from borne.store import metering, peaks, statistics
 from borne.store.db import Database, Row
 from borne.store.schema import access_group_chargers
 from borne.store.statistics import Chosen
@@ -60,7 +60,7 @@ async def note_peak(tx: object, one: Charged) -> None:
         round(datetime.combine(date.fromordinal(day + EPOCH), datetime.min.time(), one.zone).timestamp() * 1_000)
         for day in (one.day, one.day + 1)
     ]
-    await metering.save_peak(tx, one.organisation_id, one.location_id, one.day, *starts)  # type: ignore[arg-type]
+    await peaks.find(tx, one.organisation_id, one.location_id, one.day, *starts)  # type: ignore[arg-type]
 
 
 def scope(role: Role = "super-admin", **more: object) -> Scope:

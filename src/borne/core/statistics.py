@@ -5,8 +5,11 @@ So the sum of the sessions is the statistics at any time, in one transaction, an
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -54,6 +57,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 NOT_COUNTED = Counted(None, (), False)
 Sums = dict[tuple[int, ...], list[int]]  # key -> the numbers of SUMS
+Key = TypeVar("Key")
 
 
 class Changes:
@@ -72,21 +76,18 @@ class Changes:
 
     def take(self, before: Counted, after: Counted, *, location_id: int, charger_id: int, zone: tzinfo) -> None:
         """Count a session anew. What it had at its beginning, and has still, is passed by: while it grows that is nearly all."""
-        same = _alike(before, after)
-        for counted, sign in ((before, -1), (after, 1)):
-            for slot, values in _values(counted, same):
-                signed = [sign * value for value in values]
-                when = local(slot.slot_ms, zone)
-                _add(self.location_slots, (location_id, slot.slot_ms), signed)
-                _add(self.location_days, (location_id, when.day), signed)
-                _add(self.location_months, (location_id, when.month), signed)
-                _add(self.location_hours, (location_id, when.month, when.hour), signed)
-                _add(self.organisation_hours, (when.month, when.hour), signed)
-                _add(self.charger_days, (charger_id, location_id, when.day), signed)
-                _add(self.charger_months, (charger_id, location_id, when.month), signed)
-                if counted.person_id is not None:
-                    _add(self.person_days, (counted.person_id, location_id, when.day), signed)
-                    _add(self.person_months, (counted.person_id, location_id, when.month), signed)
+        for (slot_ms, person_id), values in _differences(before, after).items():
+            when = local(slot_ms, zone)
+            _add(self.location_slots, (location_id, slot_ms), values)
+            _add(self.location_days, (location_id, when.day), values)
+            _add(self.location_months, (location_id, when.month), values)
+            _add(self.location_hours, (location_id, when.month, when.hour), values)
+            _add(self.organisation_hours, (when.month, when.hour), values)
+            _add(self.charger_days, (charger_id, location_id, when.day), values)
+            _add(self.charger_months, (charger_id, location_id, when.month), values)
+            if person_id is not None:
+                _add(self.person_days, (person_id, location_id, when.day), values)
+                _add(self.person_months, (person_id, location_id, when.month), values)
 
 
 class Local(msgspec.Struct, frozen=True):
@@ -97,6 +98,7 @@ class Local(msgspec.Struct, frozen=True):
     hour: int
 
 
+@lru_cache(maxsize=10_000)
 def local(at_ms: int, zone: tzinfo) -> Local:
     there = datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(zone)
     month = (there.year - 1970) * 12 + there.month - 1
@@ -164,6 +166,16 @@ def changed(sums: Sums) -> list[tuple[tuple[int, ...], list[int]]]:
     return sorted((key, values) for key, values in sums.items() if any(values))
 
 
+def _differences(before: Counted, after: Counted) -> dict[tuple[int, int | None], list[int]]:
+    """By slot and person, the numbers of SUMS that are to be added."""
+    same = _alike(before, after)
+    found: dict[tuple[int, int | None], list[int]] = {}
+    for counted, sign in ((before, -1), (after, 1)):
+        for slot, values in _values(counted, same):
+            _add(found, (slot.slot_ms, counted.person_id), [sign * value for value in values])
+    return {key: values for key, values in found.items() if any(values)}
+
+
 def _alike(before: Counted, after: Counted) -> int:
     """How many slots at the beginning are counted in the same way."""
     if (before.person_id, before.is_unknown) != (after.person_id, after.is_unknown):
@@ -185,7 +197,6 @@ def _values(counted: Counted, since: int) -> Iterable[tuple[PricedSlot, tuple[in
         )  # fmt: skip
 
 
-def _add(sums: Sums, key: tuple[int, ...], values: Iterable[int]) -> None:
-    kept = sums.setdefault(key, [0] * len(SUMS))
-    for index, value in enumerate(values):
-        kept[index] += value
+def _add(sums: dict[Key, list[int]], key: Key, values: list[int]) -> None:
+    kept = sums.get(key)
+    sums[key] = [*values] if kept is None else list(map(operator.add, kept, values))

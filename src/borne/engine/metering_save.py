@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from borne.core.statistics import Changes, Counted, day_start_ms
+from borne.core.statistics import Changes, Counted, changed, day_start_ms, local
 from borne.engine.metering_follow import Followed
 from borne.engine.metering_whole import Late, Whole
 from borne.store import metering as store
+from borne.store import peaks
 from borne.store.db import Transaction
 
 LATE = "came after the session was closed"
@@ -28,7 +29,7 @@ async def save(tx: Transaction, whole: Sequence[Whole], followed: Sequence[Follo
         if count != saved:
             raise Raced
     await store.save_curves(tx, [(one.session.id, one.session.organisation_id, one.samples) for one in whole])
-    done = [*whole, *followed]
+    done: list[Whole | Followed] = [*whole, *followed]
     await store.save_slots(tx, [(one.session.id, one.session.organisation_id, one.before, one.after) for one in done])
     await _save_sums(tx, done)
     for one in late:
@@ -69,7 +70,15 @@ async def _book(tx: Transaction, late: Late) -> None:
 
 async def _add(tx: Transaction, organisation_id: int, changes: Changes, zones: Mapping[int, ZoneInfo]) -> None:
     await store.add_changes(tx, organisation_id, changes)
-    for location_id, day in sorted(changes.location_days):
-        from_ms = day_start_ms(day, zones[location_id])
-        until_ms = day_start_ms(day + 1, zones[location_id])
-        await store.save_peak(tx, organisation_id, location_id, day, from_ms, until_ms)
+    grown: list[tuple[int, int, int]] = []
+    fallen: set[tuple[int, int]] = set()
+    for (location_id, slot_ms), (energy_wh, *_) in changed(changes.location_slots):
+        day = local(slot_ms, zones[location_id]).day
+        if energy_wh < 0:
+            fallen.add((location_id, day))
+        elif energy_wh > 0:
+            grown.append((location_id, slot_ms, day))
+    await peaks.rise(tx, organisation_id, [one for one in grown if (one[0], one[2]) not in fallen])
+    for location_id, day in sorted(fallen):
+        from_ms, until_ms = (day_start_ms(one, zones[location_id]) for one in (day, day + 1))
+        await peaks.find(tx, organisation_id, location_id, day, from_ms, until_ms)

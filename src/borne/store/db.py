@@ -125,7 +125,7 @@ class Transaction(Reader):
         """Set `columns` where all `keys` are equal; a row is the values of keys, then those of columns.
 
         Returns how many rows were changed: fewer than given when a key (a version, for instance) did not match.
-        No two rows may have the same first key.
+        No two rows may have the same keys.
         """
 
     @abstractmethod

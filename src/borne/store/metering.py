@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import BindParameter, bindparam, func, select, union
+from sqlalchemy import bindparam, select, union
 
 from borne.core.metering import Sample
-from borne.core.statistics import SUMS, Changes, PricedSlot, changed, first_day, month_of
+from borne.core.statistics import SUMS, Changes, PricedSlot, changed
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     charger_days,
@@ -103,41 +103,6 @@ _drop_slot = across(
         session_slots.c.session_id == bindparam("of_session_id"), session_slots.c.slot_ms == bindparam("of_slot_ms")
     ),
     WHY,
-)
-_organisation_id: BindParameter[int] = bindparam("organisation_id")
-_location_id: BindParameter[int] = bindparam("location_id")
-_peaks = select(  # of a day as it is now; of the day and of its month as they are noted
-    select(func.max(location_slots.c.energy_wh))
-    .where(
-        location_slots.c.organisation_id == _organisation_id,
-        location_slots.c.location_id == _location_id,
-        location_slots.c.slot_ms >= bindparam("from_ms"),
-        location_slots.c.slot_ms < bindparam("until_ms"),
-    )
-    .scalar_subquery()
-    .label("now_wh"),
-    select(location_days.c.peak_wh)
-    .where(
-        location_days.c.organisation_id == _organisation_id,
-        location_days.c.location_id == _location_id,
-        location_days.c.day == bindparam("day"),
-    )
-    .scalar_subquery()
-    .label("day_wh"),
-    select(location_months.c.peak_wh)
-    .where(
-        location_months.c.organisation_id == _organisation_id,
-        location_months.c.location_id == _location_id,
-        location_months.c.month == bindparam("month"),
-    )
-    .scalar_subquery()
-    .label("month_wh"),
-)
-_highest_day = select(func.max(location_days.c.peak_wh)).where(
-    location_days.c.organisation_id == _organisation_id,
-    location_days.c.location_id == _location_id,
-    location_days.c.day >= bindparam("from_day"),
-    location_days.c.day < bindparam("until_day"),
 )
 _from_cursor = across(
     select(
@@ -278,24 +243,3 @@ async def add_changes(tx: Transaction, organisation_id: int, changes: Changes) -
         rows = [(organisation_id, *key, *values) for key, values in changed(sums)]
         if rows:
             await tx.add_many(table, ("organisation_id", *keys), SUMS, rows)
-
-
-async def save_peak(
-    tx: Transaction, organisation_id: int, location_id: int, day: int, from_ms: int, until_ms: int
-) -> None:
-    """Find a day's highest slot anew, and so its month's; the day lies between these instants."""
-    month, place = month_of(day), {"organisation_id": organisation_id, "location_id": location_id}
-    found = await tx.first(_peaks, {**place, "from_ms": from_ms, "until_ms": until_ms, "day": day, "month": month})
-    assert found is not None
-    peak_wh, before_wh, highest_wh = found.now_wh or 0, found.day_wh or 0, found.month_wh or 0
-    if peak_wh == before_wh:
-        return
-    row = (location_id, day, organisation_id, peak_wh)
-    await tx.update_many(location_days, ("location_id", "day", "organisation_id"), ("peak_wh",), [row])
-    if peak_wh < highest_wh:
-        if before_wh < highest_wh:
-            return
-        days = {"from_day": first_day(month), "until_day": first_day(month + 1)}
-        peak_wh = await tx.value(_highest_day, {**place, **days}) or 0
-    row = (location_id, month, organisation_id, peak_wh)
-    await tx.update_many(location_months, ("location_id", "month", "organisation_id"), ("peak_wh",), [row])
