@@ -7,7 +7,13 @@ from typing import get_args
 
 import pytest
 
-from borne.core.plans import LIMITED, PLANS, Feature, cheapest_with, has, limit, lost, rank
+from borne.core.plans import COMING, LIMITED, PLANS, Feature, cheapest_with, has, limit, lost, rank
+from borne.core.policy import POLICY
+
+
+def test_what_is_said_to_come_is_not_there_and_the_rest_is() -> None:
+    there = {rule.feature for rule in POLICY.values() if rule.feature} | {"CHARGER_SUBGROUPS"}
+    assert there == set(get_args(Feature)) - COMING
 
 
 @pytest.mark.parametrize(("plan", "expected"), [("basic", False), ("standard", True), ("business", True)])

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 
 from borne.core import bill
 from borne.core.bill import BilledDay
-from borne.core.plans import FEATURES, LIMITED, PLANS, Feature
+from borne.core.plans import COMING, FEATURES, LIMITED, PLANS, Feature
 from borne.core.policy import POLICY
 from borne.portal import plan_words
 from borne.portal.formats import Formats
@@ -87,12 +87,13 @@ def test_prices_are_read_as_in_the_language() -> None:
 async def test_the_comparison_is_made_of_the_plans(shop: Shop) -> None:
     page = await shop.page()
     table = page[page.index("<table") : page.index("</table>")]
-    rows = re.findall(r"<tr><th scope=\"row\"><b>(.*?)</b>.*?</tr>", table)
-    assert rows == [
-        "People",
-        "Locations",
-        *(plan_words.FEATURES[one][0] for one in plan_words.FEATURES),
-    ]
+    rows = re.findall(r"<tr><th scope=\"row\"><b>(.*?)</b>(.*?)<span.*?</tr>", table)
+    there = [plan_words.FEATURES[one][0] for one in plan_words.FEATURES if one not in COMING]
+    later = [plan_words.FEATURES[one][0] for one in plan_words.FEATURES if one in COMING]
+    assert [name for name, _ in rows] == ["People", "Locations", *there, *later]
+    assert re.findall(r"<b>([^<]*)</b> <span class=\"badge\">Coming</span>", table) == later, (
+        "nobody takes them for built"
+    )
     for feature, (title, _) in plan_words.FEATURES.items():
         row = re.search(rf"<b>{title}</b>.*?</tr>", table)
         assert row

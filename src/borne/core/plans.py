@@ -12,6 +12,9 @@ Feature = Literal[
 ]  # fmt: skip
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
+# What is not built yet: plans may name it, and pages say so.
+COMING: frozenset[Feature] = frozenset(("AUTO_LOCK", "POWER_BOOST", "DYNAMIC_POWER_SHARING", "PAYMENTS", "BILLING"))
+
 Limited = Literal["people", "locations"]  # what a plan may have room for only so much of
 LIMITED: tuple[Limited, ...] = get_args(Limited)
 

@@ -11,7 +11,7 @@ from litestar.params import FromQuery
 
 from borne.core import bill, plans
 from borne.core.bill import Bill, BilledDay
-from borne.core.plans import LIMITED, PLANS, Limited
+from borne.core.plans import COMING, LIMITED, PLANS, Limited
 from borne.engine import plans as engine
 from borne.portal.access import access_of
 from borne.portal.forms import Form, text_of
@@ -42,6 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     meaning: str
     cells: tuple[bool | int | None, ...]
     is_limit: bool = False
+    is_coming: bool = False  # in none of them yet
 
 
 class BillLine(msgspec.Struct, frozen=True):
@@ -94,8 +95,9 @@ def _lines(page: PageView, used: dict[Limited, int]) -> list[Line]:
         )
         for what in LIMITED
     ]
-    for feature, (title, meaning) in FEATURES.items():
-        lines.append(Line(page._(title), page._(meaning), tuple(plans.has(one, feature) for one in PLANS)))
+    for feature, (title, meaning) in sorted(FEATURES.items(), key=lambda one: one[0] in COMING):
+        cells = tuple(plans.has(one, feature) for one in PLANS)
+        lines.append(Line(page._(title), page._(meaning), cells, is_coming=feature in COMING))
     return lines
 
 
@@ -189,7 +191,9 @@ async def ask_change(page: Page, to: FromQuery[str] = "") -> Response[str]:
         current=current,
         wanted=wanted,
         is_larger=is_larger,
-        features=[(page._(FEATURES[feature][0]), page._(FEATURES[feature][1])) for feature in changed],
+        features=[
+            (page._(FEATURES[feature][0]), page._(FEATURES[feature][1])) for feature in changed if feature not in COMING
+        ],
         ending=await engine.would_end(db, organisation_id, to, now_ms),
         from_ms=bill.next_month_ms(now_ms),
         chargers=chargers,
