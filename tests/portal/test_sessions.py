@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from html import unescape
@@ -75,9 +76,9 @@ class Told:
         )
         await self.site.engine.apply(fact)
 
-    async def meter(self, wh: int, power_w: int) -> None:
+    async def meter(self, wh: int, power_w: int, *more: Reading) -> None:
         now_ms = self.site.now_ms
-        readings = (Reading("energy_import_wh", wh, now_ms), Reading("power_import_w", power_w, now_ms))
+        readings = (Reading("energy_import_wh", wh, now_ms), Reading("power_import_w", power_w, now_ms), *more)
         common = {key: value for key, value in self.common.items() if key != "raw"}
         await self.site.engine.apply(Metered(at_ms=now_ms, transaction=self.transaction, readings=readings, **common))
 
@@ -199,6 +200,55 @@ async def test_the_page_of_a_session_in_both_languages(site: Site) -> None:
     french = words(await (await browser(site, **{"accept-language": "fr"})).get(f"/sessions/{session_id}"))
     for text in ("Terminée Le câble a été débranché.", "Énergie 7,78 kWh", "Coût 1,95 €", "Total 7,777 kWh 1,95 €"):
         assert text in french, text
+
+
+async def test_power_is_shown_against_what_was_offered(site: Site) -> None:
+    charger_id = await site.online_charger("Quai 4")
+    told = Told(site, charger_id, "L1")
+    await told.start(1_000, tag="CARD")
+    for number, offered_ma in enumerate((16_000, 6_000, 6_000), 2):
+        site.later(10 * MINUTE_S)
+        await told.meter(1_000 * number, 7_300, Reading("current_offered_ma", offered_ma, site.now_ms))
+    site.later(10 * MINUTE_S)
+    await told.end(5_000)
+    await measure(site)
+    client = await browser(site)
+    session_id = int(await site.portal.db.value(select(sessions.c.id).where(sessions.c.transaction == "L1")))
+    page = await client.get(f"/sessions/{session_id}")
+    lines = json.loads(unescape(re.findall(r'data-lines="([^"]*)"', page.text)[0]))
+    (limit,) = [one["values"] for one in lines["series"] if one["key"] == "limit"]
+    assert lines["zone"] == "Europe/Paris"
+    assert (limit[-1], set(limit)) == (4.14, {None, 11.04, 4.14}), "three phases explain what was drawn"
+    assert sorted(lines["times"]) == lines["times"]
+    said = words(page)
+    assert "The limit is what the charger offered. More than the limit was drawn for 10 min." in said
+    assert "Time Power Limit Energy" in said
+    assert "No limit is known" in words(await client.get(f"/sessions/{await whole(site, 'L2', 'Quai 9')}"))
+
+
+async def test_what_happened_stands_in_order(site: Site) -> None:
+    session_id = await whole(site)
+    page = await (await browser(site)).get(f"/sessions/{session_id}")
+    happened = words(page).partition("What happened ")[2].partition("Cost by")[0]
+    begin, told, end = (happened.find(text) for text in ("Connector 1: ", "told the start", "told the end"))
+    assert -1 < told < end, happened
+    assert begin > -1, "and what its connector said"
+
+
+async def test_what_a_session_saved_opens_to_formula_inputs_and_source(site: Site) -> None:
+    session_id = await whole(site)
+    said = words(await (await browser(site)).get(f"/sessions/{session_id}")).partition("What it saved")[2]
+    for text in (
+        "Against petrol €2.82", "7.777 kWh × 90 % ÷ 18 kWh/100 km = 38.88 km", "38.88 km × 7 l/100 km = 2.722 l",
+        "2.722 l × €1.75 = €4.76", "€4.76 − €1.95 = €2.82", "Against charging at once €0.00",
+        "at the session’s highest power, 12 kW",
+        "7.777 kWh × 284 g = 2.209 kg", "Ember, 2024, EU", "As it was At once",
+    ):  # fmt: skip
+        assert text in said, text
+    async with site.portal.db.transaction() as tx:
+        await tx.run(update(sessions).where(sessions.c.id == session_id).values(cost_nanos=9_000_000_000))
+    dear = (await (await browser(site)).get(f"/sessions/{session_id}")).text
+    assert 'class="num loss"' in dear, "a loss is shown as a loss"
 
 
 async def test_costs_by_the_quarter_add_up_to_the_total(site: Site) -> None:

@@ -7,10 +7,29 @@ import pytest
 from borne.core.metering import Sample
 from borne.core.scope import Role, Scope
 from borne.core.statistics import PricedSlot
-from borne.store import metering, organisations, saved_views, session_detail, session_export, session_list
+from borne.store import (
+    events,
+    metering,
+    organisations,
+    saved_views,
+    session_count,
+    session_detail,
+    session_export,
+    session_list,
+    session_readings,
+)
 from borne.store.charger_list import search_text
 from borne.store.db import Database
-from borne.store.schema import archived_chargers, chargers, locations, memberships, people, session_messages, sessions
+from borne.store.schema import (
+    archived_chargers,
+    chargers,
+    locations,
+    memberships,
+    people,
+    readings,
+    session_messages,
+    sessions,
+)
 from borne.store.session_list import Filter
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +71,10 @@ async def exported(db: Database, who: Scope, wanted: Filter | None = None) -> li
     found = [row.id async for rows in session_export.pages(db, who, wanted or Filter()) for row in rows]
     bare = [row.id async for rows, _ in session_export.bare_pages(db, who, wanted or Filter()) for row in rows]
     assert bare == found
+    assert await session_count.count(db, who, wanted or Filter()) == len(found)
+    newest = max(found, default=0)
+    assert not await session_list.has_newer(db, who, wanted or Filter(), newest)
+    assert await session_list.has_newer(db, who, wanted or Filter(), newest - 1) is bool(found)
     return found
 
 
@@ -65,6 +88,34 @@ async def test_everything_of_the_scope_is_exported_once(filled: Database, monkey
     assert await exported(filled, scope("user")) == [2, 1]
     assert await exported(filled, scope(organisation_id=2)) == [10, 9]
     assert await exported(filled, scope(), Filter(location_id=ELSEWHERE)) == []
+
+
+async def test_what_a_charger_offered_and_did_in_a_session(filled: Database) -> None:
+    columns = ("received_ms", "charger_id", "idx", "evse", "connector", "quantity", "value", "phase")
+    rows = [
+        (3_000, 103, 0, 1, 1, "power_import_w", 7_000, None),
+        (3_000, 103, 1, 1, 1, "power_offered_w", 11_000, None),
+        (3_000, 103, 2, 2, 1, "power_offered_w", 22_000, None),  # of another EVSE
+        (3_000, 104, 0, 1, 1, "power_offered_w", 33_000, None),  # of another charger
+        (3_500, 103, 0, 1, 0, "current_offered_ma", 16_000, None),
+        (3_700, 103, 0, 1, 1, "power_offered_w", 44_000, None),  # not asked for
+        (4_000, 103, 0, 1, 1, "voltage_mv", None, "L1"),
+    ]
+    async with filled.transaction() as tx:
+        await tx.insert_many(readings, columns, rows)
+        told = [(103, at_ms, kind, "{}") for at_ms, kind in ((1, "status"), (5, "status"), (6, "moved"), (9, "booted"))]
+        await events.add_many(tx, [*told, (104, 5, "status", "{}")])
+    row = await session_detail.one(filled, scope(), 3)
+    assert row is not None
+    found = await session_readings.offers(filled, row, [3_000, 3_500, 4_000])
+    assert [(one.received_ms, one.quantity, one.value) for one in found] == [
+        (3_000, "power_offered_w", 11_000),
+        (3_500, "current_offered_ma", 16_000),
+    ]
+    assert await session_readings.offers(filled, row, []) == []
+    during = await events.during(filled, 103, 2, 9, ("status", "booted"), 10)
+    assert [(one.at_ms, one.kind) for one in during] == [(5, "status"), (9, "booted")]
+    assert len(await events.during(filled, 103, 2, 9, ("status", "booted"), 1)) == 1
 
 
 async def test_states_badges_and_people(filled: Database) -> None:
