@@ -174,8 +174,8 @@ async def test_nobody_who_writes_waits_while_partitions_come_and_go(db: Database
         await partitions.make(week_ms)
     for week_ms in weeks:
         await put(db, *(week_ms + n for n in range(2_000)))
-    waits_s: list[float] = []
-    writer = asyncio.create_task(write_on(outsider, clock.at_ms, waits_s))
+    written: list[int] = []
+    writer = asyncio.create_task(write_on(outsider, clock.at_ms, written))
     reader = create_database(str(db._url))  # type: ignore[attr-defined]
     await reader.open()
     retention = Retention(db, clock, Kept(readings_days=14), partitions)
@@ -193,15 +193,16 @@ async def test_nobody_who_writes_waits_while_partitions_come_and_go(db: Database
             await writer  # an error of the writer fails the test
         await reader.close()
     assert (await names(db))[0] == "20260907"
-    assert len(waits_s) > 100
-    assert max(waits_s) < 0.2, sorted(waits_s)[-5:]
+    assert len(written) > 100
 
 
-async def write_on(db: Database, at_ms: int, waits_s: list[float]) -> None:
+async def write_on(db: Database, at_ms: int, written: list[int]) -> None:
+    """Ends with an error when a row has to wait for a lock for longer than a fifth of a second."""
     for number in range(1_000_000):
-        began_s = time.monotonic()
-        await put(db, at_ms, charger_id=number)
-        waits_s.append(time.monotonic() - began_s)
+        async with db.transaction() as tx:
+            await tx.run(text("SET LOCAL lock_timeout = 200"))
+            await tx.insert_many(readings, COLUMNS, [(at_ms, number, 0, 1, 1, "x", 1)])
+        written.append(number)
         await asyncio.sleep(0.001)
 
 
