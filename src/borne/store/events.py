@@ -24,10 +24,16 @@ _of_charger = (
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))
 )
+# Ids grow with time, but for those committed together: a stretch is found by its ends, and looked at with some around it.
+NEAR = 1_000
+_first = select(events.c.id).where(events.c.at_ms >= bindparam("from_ms")).order_by(events.c.at_ms).limit(1)
+_last = select(events.c.id).where(events.c.at_ms <= bindparam("until_ms")).order_by(events.c.at_ms.desc()).limit(1)
 _during = across(
     select(events.c.id, events.c.at_ms, events.c.kind, events.c.details)
     .where(
         events.c.charger_id == bindparam("charger_id"),
+        events.c.id >= _first.scalar_subquery() - NEAR,
+        events.c.id <= _last.scalar_subquery() + NEAR,
         beside(events.c.at_ms) >= bindparam("from_ms"),
         beside(events.c.at_ms) <= bindparam("until_ms"),
         events.c.kind.in_(bindparam("kinds", expanding=True)),
