@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from borne.engine.audit import About, Verified, verify
 from borne.engine.audit_watch import AuditWatch, Looked
 from borne.portal.audit_words import ACTIONS, DETAILS, KINDS, visible
 from borne.store import audit as store
+from borne.store import audit_list
 from tests.support.portal import log_in, post
 from tests.support.restart_site import Site, running_site
 
@@ -42,6 +44,7 @@ FILES = (
     "sqlite",
     "localhost",
     "zip",
+    "pdf",
     "xlsx",
 )
 
@@ -204,6 +207,30 @@ async def test_pages_follow_numbers(site: Site) -> None:
         newer = re.search(r'href="([^"]+)" rel="prev"', second)
         assert newer
         assert "Quai 119" in (await camille.get(newer[1].replace("&amp;", "&"))).text
+
+
+async def test_a_search_goes_back_step_by_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No index knows what stands in a row: one answer reads so many, and says how far it came."""
+    monkeypatch.setattr(audit_list, "LOOKED_AT", 5)
+    await record(site, "Old quay")
+    for number in range(12):
+        await record(site, f"Quai {number}")
+    async with browser(site) as camille:
+        address, steps = "/audit?q=old+quay", []
+        while address:
+            page = (await camille.get(address)).text
+            steps.append("Old quay" in page)
+            older = re.search(r'href="(/audit[^"]*older=\d+)"[^>]*>Search further back', page)
+            assert ("Looked back to" in page) == bool(older)
+            address = unescape(older[1]) if older else ""
+        assert steps[-1], "found in the end"
+        assert 2 < len(steps) < 5
+        newer = re.search(r'href="(/audit[^"]*newer=\d+)"', page)
+        assert newer
+        assert "Nothing found so far" in (await camille.get("/audit?q=old+quay")).text
+        assert (await camille.get(unescape(newer[1]))).status_code == 200
+        assert "Old quay" in (await camille.get("/audit.csv?q=old+quay")).text, "the export looks through all of it"
+        assert "Old quay" in (await camille.get("/audit")).text, "without a search nothing is left out"
 
 
 async def test_the_export_is_whole_and_harmless(site: Site) -> None:

@@ -69,6 +69,7 @@ async def audit(page: Page) -> Response[str]:
         is_filtered=wanted != AuditFilter(),
         older=_address(page, older=found.older_than) if found.older_than is not None else "",
         newer=_address(page, newer=found.newer_than) if found.newer_than is not None else "",
+        looked_to_ms=found.looked_to_ms,
         csv_address="/audit.csv" + _query(page),
         looked=watch.last if watch is not None else None,
     )
