@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from borne.engine.passwords import Passwords
 from borne.engine.reports import Reports
 from borne.gateway.attempts import Attempts
 from borne.portal import report_words
-from borne.portal.app import create_app
+from borne.portal.app import create_app, furnish
 from borne.portal.notice_words import composer
 from borne.portal.services import Health, PortalSettings, Services
 from borne.store import organisations, people
@@ -161,11 +161,25 @@ async def running_portal(folder: Path, more: Any = (), **changes: Any) -> AsyncI
         "setup_code": "ABCD-EFGH",
     }
     services = Services(**(fields | changes))
-    try:
-        yield Portal(services, create_app(services, more), clock, mail)
-    finally:
-        passwords.close()
-        await db.close()
+    with _lent_app(services, more) as app:
+        try:
+            yield Portal(services, app, clock, mail)
+        finally:
+            passwords.close()
+            await db.close()
+
+
+_FREE_APPS: dict[Any, list[Litestar]] = {}
+
+
+@contextmanager
+def _lent_app(services: Services, more: Any) -> Iterator[Litestar]:
+    """Making an app costs more than most tests: one that no other test uses just now is furnished anew."""
+    free = _FREE_APPS.setdefault((services.settings, tuple(more)), [])
+    app = free.pop() if free else create_app(services, more)
+    furnish(app, services)
+    yield app
+    free.append(app)
 
 
 async def prepare(folder: Path) -> None:

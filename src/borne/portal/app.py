@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from litestar import Litestar, MediaType, Response, get, post
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, NotFoundException
@@ -82,7 +81,8 @@ from borne.portal import (
     vehicles,
 )
 from borne.portal.access import Access, guard
-from borne.portal.assets import Assets
+from borne.portal.assets import bundled
+from borne.portal.charger_counts import Overviews
 from borne.portal.frame import AnyRequest, Frame, Page, page_of
 from borne.portal.rate_limit import Limits
 from borne.portal.security import YEAR_S, FindVisitor, add_headers, csrf_config
@@ -165,32 +165,38 @@ def create_app(services: Services, more: Sequence[Any] = ()) -> Litestar:
     handlers: list[Any] = [home, static, favicon, healthz, nothing, nothing_to_do]
     for module in (*MODULES, *more):
         handlers.extend(module.ROUTES)
-    access = Access(services)
-    frame = Frame(services, Assets())
     app = Litestar(
         route_handlers=handlers,
         guards=[guard],
         dependencies={"page": Provide(page_of)},
-        middleware=[DefineMiddleware(FindVisitor, access=access, settings=services.settings)],
+        middleware=[DefineMiddleware(FindVisitor, settings=services.settings)],
         csrf_config=csrf_config(services.settings),
         exception_handlers=errors.HANDLERS,
         before_send=[add_headers(services.settings)],
-        state=State(
-            {
-                "frame": frame,
-                "access": access,
-                "limits": Limits(services.clock.now_ms),
-                "live": live.Live(services.bus),
-                "providers": Providers(Outgoing(services.settings.private_providers), services.clock),
-            }
-        ),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=BODY_BOUND_BYTES,
     )
-    frame.paths = frozenset(route.path for route in app.routes)
     app.asgi_handler = _with_a_page_for_nothing(app)
+    furnish(app, services)
     return app
+
+
+def furnish(app: Litestar, services: Services) -> None:
+    """Let an app work with these services, which have the settings that it was made with. What it knew of others is gone."""
+    frame = Frame(services, bundled())
+    frame.paths = frozenset(route.path for route in app.routes)
+    app.state.clear()
+    app.state.update(
+        {
+            "frame": frame,
+            "access": Access(services),
+            "limits": Limits(services.clock.now_ms),
+            "live": live.Live(services.bus),
+            "overviews": Overviews(services.db, services.bus),
+            "providers": Providers(Outgoing(services.settings.private_providers), services.clock),
+        }
+    )
 
 
 def _with_a_page_for_nothing(app: Litestar) -> ASGIApp:

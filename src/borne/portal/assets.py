@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import mimetypes
 import re
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,12 @@ class Assets:
         if path not in self._assets:
             raise KeyError(f"no static file {path}")
         return f"/static/{self.hash}/{path}"
+
+
+@cache
+def bundled() -> Assets:
+    """Those that come with Borne: read once in a process."""
+    return Assets()
 
 
 def _read(folder: Path) -> dict[str, bytes]:

@@ -98,8 +98,5 @@ class Overviews:
 
 async def overview(page: Page, *, newest: bool = False) -> Overview:
     """The overview of the visitor's scope; `newest` counts what changed up to now."""
-    state = page.request.app.state
-    if not hasattr(state, "charger_overviews"):
-        state.charger_overviews = Overviews(page.services.db, page.services.bus)
-    overviews = cast(Overviews, state.charger_overviews)
+    overviews = cast(Overviews, page.request.app.state.overviews)
     return await (overviews.newest(page.scope) if newest else overviews.of(page.scope))

@@ -14,7 +14,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 from babel.support import NullTranslations
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
@@ -82,6 +83,23 @@ INSTALLATION_MENU = (
 )
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates of this process: the languages share them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (kept := self._kept.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = _Compiled()
+
+
 class Frame:
     """The templates, compiled once for each language, and what all pages share."""
 
@@ -104,6 +122,7 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=COMPILED,
             extensions=["jinja2.ext.i18n"],
         )
         environment.policies["ext.i18n.trimmed"] = True  # as the messages are collected

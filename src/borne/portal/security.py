@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from borne.engine import addresses
-from borne.portal.access import Access
+from borne.portal.access import access_of
 from borne.portal.services import PortalSettings
 
 CONTENT_SECURITY = "; ".join(
@@ -101,19 +101,16 @@ def local_path(asked: str | None, otherwise: str = "/") -> str:
 class FindVisitor:
     """Middleware before all others: puts the `Visitor` (or None) into the request's state."""
 
-    def __init__(self, app: ASGIApp, access: Access, settings: PortalSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: PortalSettings) -> None:
         self._app = app
-        self._access = access
         self._cookie = login_cookie_name(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP and not scope["path"].startswith("/static/"):
-            scope.setdefault("state", {})["visitor"] = await self._access.visitor(self._token(scope))
+            request: Request[Any, Any, Any] = Request(scope)
+            token = request.cookies.get(self._cookie)
+            scope.setdefault("state", {})["visitor"] = await access_of(request).visitor(token)
         await self._app(scope, receive, send)
-
-    def _token(self, scope: Scope) -> str | None:
-        request: Request[Any, Any, Any] = Request(scope)
-        return request.cookies.get(self._cookie)
 
 
 def add_headers(settings: PortalSettings) -> Any:
