@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from borne.core.actor import BORNE
 from borne.core.tariff import Band, Fixed, Tariff, TimeOfUse
+from borne.demo import sun
 from borne.demo.people import PASSWORD, PEOPLE, SHARED_TAGS
 
 if TYPE_CHECKING:
@@ -180,11 +181,14 @@ async def _make_prices(server: Server, organisations: dict[str, int]) -> None:
             tariff = TARIFFS.get(row.name)
             if tariff is None or await energy_prices.history(server.db, organisation_id, row.id):
                 continue
-            price = EnergyPrice(now_ms - PRICES_SINCE_MS, tariff)
+            is_sunny = row.name == sun.SUNNY
+            price = EnergyPrice(now_ms - PRICES_SINCE_MS, tariff, sun.FEED_IN_MICROS if is_sunny else 0)
             async with server.db.transaction() as tx:
                 await energy_prices.add(
                     tx, organisation_id, row.id, price, currency="EUR", person_name=BORNE.name, now_ms=now_ms
                 )
+            if is_sunny:
+                await sun.give_values(server, organisation_id, row)
 
 
 async def _member(server: Server, charger: DemoCharger, organisation_id: int, charger_id: int) -> FleetMember:
