@@ -19,6 +19,7 @@ from borne.bus.memory import MemoryBus
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day_start_ms
 from borne.engine.metering import Meter
 from borne.engine.prices import Prices
+from borne.portal import statistics as statistics_page
 from borne.portal.periods import Period, grain_of, grains_of, hours, number_of_day, period_of, starts
 from borne.sim.keep_past import Place, keep_past
 from borne.sim.past import PastSession, past
@@ -238,6 +239,22 @@ async def test_utilisation_says_what_it_is_made_of(measured: Measured) -> None:
     assert abs(float(said[1]) - expected) < 0.06
     assert "1 charger is left out" in text
     assert "Revenue is not shown" in text
+
+
+async def test_of_very_many_chargers_utilisation_comes_after_the_page(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics_page, "AT_ONCE_MOST", 1)
+    await change_charger(measured, model="supernova-60")
+    text = await page(measured, CAMILLE, "?period=7")
+    assert 'hx-get="/statistics/utilisation?period=7"' in text
+    assert "of what they could deliver" not in text
+    part = await page(measured, CAMILLE, "/utilisation?period=7")
+    other = await page(measured, ZOE, "/utilisation?period=7")
+    await change_charger(measured, model="other")
+    assert "of what they could deliver" in part
+    assert "Supernova 60" in part
+    assert "Utilisation" not in other
 
 
 async def test_a_charger_counts_for_the_days_it_existed(measured: Measured) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 DAYS = 365
 ZONE = ZoneInfo("Europe/Paris")
+DAY_MS = 86_400_000
 MARK = "demo_past"
 
 
@@ -35,6 +36,10 @@ async def remember(server: Server, seed: int) -> None:
         if row is not None:
             owners = await tags.owners(server.db, organisation.id)
             places[charger.serial] = Place(row.id, organisation.id, row.location_id, owners)
+    for place in places.values():
+        async with server.db.transaction() as tx:
+            begun_ms = server.clock.now_ms() - DAYS * DAY_MS
+            await chargers.existed_since(tx, place.organisation_id, place.charger_id, begun_ms)
     now = datetime.fromtimestamp(server.clock.now_ms() / 1_000, UTC)
     known = [(charger.serial, charger.location) for charger in plan if charger.serial in places]
     await keep_past(server.db, past(known, seed=seed, until=now, days=DAYS, zone=ZONE), places)

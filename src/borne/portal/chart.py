@@ -49,6 +49,7 @@ class Chart(msgspec.Struct, frozen=True):
     labels: tuple[Label, ...]
     points: tuple[Point, ...]
     middle: str = ""
+    is_scaled: bool = False  # an axis stands beside the bars
 
     @property
     def is_empty(self) -> bool:
@@ -64,10 +65,18 @@ def bars(points: Sequence[Point], top_text: str) -> Chart:
     return _drawn(points, _highest(points) or 1, top_text, "")
 
 
-def scaled(points: Sequence[Point], unit: int, say: Callable[[int], str]) -> Chart:
-    """The same under an axis whose top is a plain number of `unit`; `say` gives a value in words."""
+def scaled(
+    points: Sequence[Point], unit: int, say: Callable[[int], str], marks: Sequence[tuple[int, str]] = ()
+) -> Chart:
+    """The same under an axis whose top is a plain number of `unit`; `say` gives a value in words.
+
+    `marks`: (number of the bar, text) of what stands below; none: some of the points' own labels.
+    """
     top = nice_top(_highest(points), unit)
-    return _drawn(points, top, say(top), say(top // 2) if top % (2 * unit) == 0 or unit > 1 else "")
+    middle = say(top // 2) if top % (2 * unit) == 0 or unit > 1 else ""
+    made = _drawn(points, top, say(top), middle)
+    labels = tuple(_label(len(points), number, text, n) for n, (number, text) in enumerate(marks)) or made.labels
+    return msgspec.structs.replace(made, is_scaled=True, labels=labels)
 
 
 def nice_top(highest: int, unit: int) -> int:
@@ -111,15 +120,16 @@ def _labels(points: Sequence[Point]) -> tuple[Label, ...]:
     last = len(points) - 1
     shown = range(last + 1)
     numbers = shown if last < LABELS_MOST else [round(n * last / (LABELS_MOST - 1)) for n in range(LABELS_MOST)]
-    return tuple(_label(points, number, n, len(numbers)) for n, number in enumerate(numbers))
+    return tuple(_label(len(points), number, points[number].label, n) for n, number in enumerate(numbers))
 
 
-def _label(points: Sequence[Point], number: int, n: int, count: int) -> Label:
-    x = round((number + 0.5) * WIDTH / len(points))
-    is_wide = len(points) <= LABELS_MOST  # room enough to hang from its middle at the edges too
-    hangs = "first" if n == 0 and not is_wide else "last" if n == count - 1 and not is_wide else ""
-    is_near = count <= 4 or n % 2 == 0
-    return Label(x, points[number].label, f"{hangs} {'' if is_near else 'far'}".strip())
+def _label(count: int, number: int, text: str, n: int) -> Label:
+    """The `n`th label, below bar `number` of `count`. Where bars are narrow those at the edges hang from their sides."""
+    hangs = ""
+    if count > LABELS_MOST:
+        hangs = "first" if number == 0 else "last" if number == count - 1 else ""
+    is_near = n % 2 == 0 or count <= LABELS_MOST - 3
+    return Label(round((number + 0.5) * WIDTH / count), text, f"{hangs} {'' if is_near else 'far'}".strip())
 
 
 def shade(value: int, highest: int, levels: int = 8) -> int:

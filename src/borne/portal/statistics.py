@@ -10,6 +10,7 @@ from litestar import Response, get
 
 from borne.core.scope import Scope
 from borne.portal import statistics_utilisation
+from borne.portal.charger_counts import overview
 from borne.portal.frame import Page, PageView
 from borne.portal.periods import PERIODS, SHORT_PERIODS
 from borne.portal.statistics_charts import heat, hours_text, over_time
@@ -20,6 +21,8 @@ from borne.store.db import Reader, Row
 from borne.store.statistics import RANKED, Chosen
 
 FOUND_MOST = 8
+AT_ONCE_MOST = 2_000  # chargers whose utilisation the page waits for; of more it comes after the page
+MANY_TIMES = 10
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -60,19 +63,22 @@ async def index(page: Page) -> Response[str]:
     db, scope = page.services.db, page.scope
     chosen, before = view.chosen(view.period), view.chosen(view.period.before())
     currency, is_mixed = await currency_of(page, view)
+    is_later = view.has_utilisation and (await overview(page)).counts.total > AT_ONCE_MOST
     now, then, chart, rankings, used = await asyncio.gather(
         statistics.sums(db, scope, chosen),
         statistics.sums(db, scope, before),
         over_time(page, view, currency),
         rankings_of(page, view),
-        statistics_utilisation.of(page, view),
+        _no_utilisation() if is_later else statistics_utilisation.of(page, view),
     )
     context: dict[str, Any] = {
         "view": view,
         "periods": SHORT_PERIODS | PERIODS,
         "currency": currency,
         "many_currencies": is_mixed,
-        "tiles": _tiles(page, now, then, None if is_mixed else currency, used),
+        "tiles": _tiles(page, now, then, None if is_mixed else currency),
+        "utilisation": None if used is None else _utilisation(page, used),
+        "is_later": is_later,
         "used": used,
         "now": now,
         "chart": chart,
@@ -87,6 +93,23 @@ async def index(page: Page) -> Response[str]:
         "hours_text": lambda duration_ms: hours_text(page, duration_ms),
     }
     return page.show("statistics/index.html", **context)
+
+
+async def _no_utilisation() -> None:
+    return None
+
+
+@get("/statistics/utilisation", may="see_statistics")
+async def later(page: Page) -> Response[str]:
+    """The tile of the utilisation and what it is made of, for a page that did not wait for it."""
+    used = await statistics_utilisation.of(page, await view_of(page))
+    return page.part(
+        "statistics/utilisation.html",
+        utilisation=None if used is None else _utilisation(page, used),
+        used=used,
+        hours_text=lambda duration_ms: hours_text(page, duration_ms),
+        is_part=True,
+    )
 
 
 async def currency_of(page: PageView, view: View) -> tuple[str, bool]:
@@ -104,15 +127,17 @@ async def currency_of(page: PageView, view: View) -> tuple[str, bool]:
 
 
 def tile(page: PageView, label: str, value: str, now: int, then: int, note: str = "") -> Tile:
-    """A figure beside the one before."""
-    if not then:
+    """A figure beside the one before: by how much it changed, or how many times as much it is."""
+    if then <= 0:
         return Tile(label, value, "", None, note)
+    if now >= MANY_TIMES * then:
+        return Tile(label, value, f"×{page.formats.number(now / then)}", True, note)
     percent = round((now - then) * 100 / then)
     sign = "+" if percent > 0 else "−" if percent < 0 else "±"
     return Tile(label, value, f"{sign}{page.formats.number(abs(percent))}\u202f%", percent > 0, note)
 
 
-def _tiles(page: PageView, now: Row, then: Row, currency: str | None, used: Utilisation | None) -> list[Tile]:
+def _tiles(page: PageView, now: Row, then: Row, currency: str | None) -> list[Tile]:
     """`currency` None: there are several, and a sum would mean nothing."""
     _, formats = page._, page.formats
     idle, idle_then = now.plugged_ms - now.charging_ms, then.plugged_ms - then.charging_ms
@@ -138,8 +163,6 @@ def _tiles(page: PageView, now: Row, then: Row, currency: str | None, used: Util
         value = f"{formats.number(share / 10, 1)}\u202f%"
         note = _("%(energy)s from the own roof", energy=formats.energy(now.solar_wh, 1))
         tiles.append(tile(page, _("Solar share"), value, share, share_then, note))
-    if used is not None:
-        tiles.append(_utilisation(page, used))
     return tiles
 
 
@@ -232,4 +255,4 @@ async def _found(page: PageView, view: View) -> list[Choice] | None:
     return found
 
 
-ROUTES = [index]
+ROUTES = [index, later]

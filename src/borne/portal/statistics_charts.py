@@ -29,6 +29,7 @@ _BY: dict[str, tuple[Any, Callable[[date], int]]] = {
     "month": (statistics.by_month, month_number),
     "year": (statistics.by_year, lambda day: day.year),
 }
+HOURS_OF_A_DAY = 25  # at most
 _PATTERNS = {"day": "d MMM", "month": "MMM yy", "year": "y"}
 
 
@@ -79,6 +80,7 @@ class Series(msgspec.Struct, frozen=True):
 
     labels: list[str]
     values: list[int]
+    marks: tuple[tuple[int, str], ...] = ()  # as chart.scaled takes them
 
 
 async def over_time(page: PageView, view: View, currency: str) -> Chart:
@@ -87,7 +89,7 @@ async def over_time(page: PageView, view: View, currency: str) -> Chart:
     series_of = _hours if view.grain == "hour" else _pieces
     now, then = await asyncio.gather(series_of(page, view, view.period), series_of(page, view, view.period.before()))
     is_alike = view.grain in ("hour", "day") or len(then.values) == len(now.values)
-    return scaled(_points(now, then.values if is_alike else [], say), unit, say)
+    return scaled(_points(now, then.values if is_alike else [], say), unit, say, now.marks)
 
 
 def _points(now: Series, then: Sequence[int], say: Say) -> list[Point]:
@@ -147,7 +149,15 @@ async def _hours(page: PageView, view: View, period: Period) -> Series:
     values = [0] * len(instants)
     for row in await slots_of(page, view, from_ms, until_ms):
         values[(row.slot_ms - from_ms) // HOUR_MS] += value_of(row, view.measure)
-    return Series(hour_labels(page, instants, view.zone, period.days > 1), values)
+    return Series(hour_labels(page, instants, view.zone, period.days > 1), values, _marks(page, instants, view.zone))
+
+
+def _marks(page: PageView, instants: Sequence[int], zone: ZoneInfo) -> tuple[tuple[int, str], ...]:
+    """Below hours: each midnight's day; within one day every fourth hour."""
+    there = list(enumerate(datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(zone) for at_ms in instants))
+    if len(instants) > HOURS_OF_A_DAY:
+        return tuple((number, day_label(page, at.date(), "day")) for number, at in there if at.hour == 0)
+    return tuple((number, f"{at.hour:02}:00") for number, at in there if at.hour % 4 == 0)
 
 
 def hour_labels(page: PageView, instants: Sequence[int], zone: ZoneInfo, has_days: bool) -> list[str]:

@@ -37,7 +37,7 @@ class Utilisation(msgspec.Struct, frozen=True):
 
 async def of(page: PageView, view: View) -> Utilisation | None:
     """Of the chargers that the view chooses, until now; None of what one person charged, and where there is no charger."""
-    if view.is_own or view.person_id is not None:
+    if not view.has_utilisation:
         return None
     db, scope, chosen = page.services.db, page.scope, view.chosen(view.period)
     from_ms = day_start_ms(number_of_day(view.period.first), view.zone)

@@ -56,6 +56,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return not self.is_own and (self.charger_id, self.person_id, self.group_id) == (None, None, None)
 
     @property
+    def has_utilisation(self) -> bool:
+        """It is that of chargers, not of what somebody charged."""
+        return not self.is_own and self.person_id is None
+
+    @property
     def grains(self) -> tuple[Grain, ...]:
         return grains_of(self.period, has_hours=self.group_id is None)
 

@@ -68,6 +68,9 @@ _describe = (
         changed_ms=bindparam("now_ms"),
     )
 )
+_existed_since = (
+    update(chargers).where(*_mine, C.created_ms > bindparam("since_ms")).values(created_ms=bindparam("since_ms"))
+)
 _set_identity = (
     update(chargers).where(*_mine).values(identity=bindparam("new_identity"), secret_hash=bindparam("new_hash"))
 )
@@ -182,6 +185,13 @@ async def by_identity(db: Reader, identity: str) -> Row | None:
 async def by_id(db: Reader, organisation_id: int, charger_id: int) -> Row | None:
     """All columns of a charger; None when it is another organisation's."""
     return await db.first(_one, _key(organisation_id, charger_id), fast=True)
+
+
+async def existed_since(tx: Transaction, organisation_id: int, charger_id: int, since_ms: int) -> None:
+    """A charger is found to be older than its row: its past is known from then on."""
+    await tx.run(
+        _existed_since, {"of_organisation_id": organisation_id, "charger_id": charger_id, "since_ms": since_ms}
+    )
 
 
 async def by_serial(db: Reader, organisation_id: int, serial: str) -> int | None:
