@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from borne.core.actor import BORNE
-from borne.core.facts import SessionEnded, SessionStarted
+from borne.core.facts import Metered, SessionEnded, SessionStarted
 from borne.core.metering import SLOT_MS
 from borne.core.price_file import PriceFile
+from borne.core.readings import Reading
 from borne.core.site_meter import SiteSlot
 from borne.core.tariff import Dynamic, EnergyPrice, Fixed, Tariff
 from borne.engine import measure_again
@@ -158,6 +159,41 @@ async def test_values_that_come_after_the_session_give_it_its_solar_share(site: 
     await site.measure()
     assert [wh for _, wh, _, _ in await site.slots()] == [250, 1_000, 0, 0]
     await site.assert_sums()
+
+
+@on_both
+async def test_values_that_come_while_it_charges(site: Site) -> None:
+    """An open session that is followed sample by sample, and then is not any more."""
+    small, house = site.small, site.small.house
+    await site.price(Fixed(TARIFF))
+    house.clock.at_ms = T0
+    started = await house.engine.apply(
+        house.fact(
+            SessionStarted, small.charger_id, epoch=small.epoch, evse=1, connector=1, tag="AA11", transaction=None,
+            meter_start_wh=1_000, device_ms=T0, raw="start",
+        )
+    )  # fmt: skip
+    for number in range(1, 7):
+        house.clock.at_ms = T0 + number * SLOT_MS
+        reading = Reading("energy_import_wh", 1_000 + number * 1_000, house.clock.at_ms)
+        await house.engine.apply(
+            house.fact(
+                Metered, small.charger_id, epoch=small.epoch, evse=1, connector=1, transaction=started.transaction,
+                readings=(reading,),
+            )
+        )  # fmt: skip
+        if number > 1:  # the meter is a quarter of an hour behind, and corrects itself
+            at_ms = T0 + (number - 2) * SLOT_MS
+            slots = [SiteSlot(at_ms, 1_000, 0, 3_000)]
+            if number > 2:
+                slots.insert(0, SiteSlot(at_ms - SLOT_MS, 3_000, 0, 1_000))
+            await site.site_meter.take(small.organisation_id, small.location_id, BORNE, slots, by_file=False)
+        assert await site.measure() == int(number > 1)
+        await site.assert_sums()
+    assert [wh for _, wh, _, _ in await site.slots()][:6] == [250, 250, 250, 250, 750, 0]
+    row = await site.session()
+    assert row.energy_wh == 6_000
+    assert row.cost_nanos == 4_250 * TARIFF + 1_750 * FEED_IN
 
 
 @on_both
