@@ -405,6 +405,28 @@ def verify_audit(head: str | None, accept: bool, config: str | None) -> None:
     run_with_database(config, work)
 
 
+@admin.command("verify-statistics")
+@click.option("--organisation", help="By default all of them.")
+@with_config
+def verify_statistics(organisation: str | None, config: str | None) -> None:
+    """Say whether the sums of statistics are those of the sessions. Exit status 1: some are not, and which."""
+
+    async def work(db: Database, loaded: Settings) -> None:
+        from borne.engine.statistics_command import verified
+        from borne.store import retention
+
+        named = None if organisation is None else await organisation_named(db, organisation)
+        kept, differ = loaded.retention, 0
+        for one in await retention.organisation_ids(db) if named is None else [named.id]:
+            lines, is_wrong = await verified(db, one, kept.slots_days, kept.day_sums_days, _now_ms())
+            click.echo("\n".join(lines))
+            differ += is_wrong
+        if differ:
+            raise ValueError("statistics are not those of the sessions")
+
+    run_with_database(config, work)
+
+
 def _audit(loaded: Settings) -> Audit:
     """Writes audit rows, with the installation's key."""
     from borne.engine.audit import Audit
