@@ -14,6 +14,7 @@ import msgspec
 
 from borne import logs
 from borne import settings as settings_module
+from borne.demo.belongings import furnish
 from borne.demo.people import PASSWORD, PEOPLE
 from borne.demo.provision import provision
 from borne.serve import fail, prepare, stop_on_signals
@@ -66,6 +67,7 @@ async def _run(settings: Settings, seed: int) -> None:
         async with server:
             stop_on_signals(server.stop)
             members = await provision(server)
+            await furnish(server)
             async with _fleet(members, seed), _remembering(server, seed), _findable(settings):
                 _say(settings, len(members))
                 await server.stopped.wait()

@@ -59,6 +59,12 @@ PEOPLE = (
         chargers=3,
         tags=("04A1B2C3D5", "04C0FFEE01"),
     ),
+    DemoPerson(
+        "malik@demo.test", "Malik Diallo", "Atelier Lumière", "user", "driver of a van, by a group", tags=("VAN-03",)
+    ),
+    DemoPerson(
+        "lea@demo.test", "Léa Garnier", "Atelier Lumière", "user", "driver of a van, by a group", tags=("VAN-04",)
+    ),
     DemoPerson("hugo@demo.test", "Hugo Leroy", "Hôtel du Parc", "super-admin", "super-admin, Standard"),
     DemoPerson(
         "ines@demo.test", "Inès Durand", "Maison Durand", "super-admin", "super-admin, Basic", tags=("MAISON-1",)
@@ -68,7 +74,5 @@ PEOPLE = (
 # Tags that belong to nobody: who holds one charges anywhere in the organisation.
 SHARED_TAGS = (
     ("Atelier Lumière", "VAN-02", "Van 2"),
-    ("Atelier Lumière", "VAN-03", "Van 3"),
-    ("Atelier Lumière", "VAN-04", "Van 4"),
     ("Hôtel du Parc", "GUEST-CARD", "Reception"),
 )
