@@ -88,8 +88,10 @@ async def test_a_pdf_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             none = words_of((await boss.get("/sessions.pdf?kind=running")).content)
             assert "No session matches" in none
             monkeypatch.setattr(session_report, "ROWS_MOST", 2)
+            assert (await boss.get(f"/sessions.pdf?export={KEY}")).status_code == 204
+            assert "A PDF holds 2 sessions at most" in await told(boss), "where it was asked for"
             refused = await boss.get("/sessions.pdf")
-            assert refused.status_code == 422
+            assert refused.status_code == 413
             assert "A PDF holds 2 sessions at most, and these are 3." in refused.text
 
 

@@ -22,16 +22,17 @@ KEPT_MOST = 1_000
 PDFS_AT_ONCE = 2  # each takes seconds of a core
 LOOKS_MOST = 10  # for an export that is not known (yet)
 _KEY = re.compile(r"[0-9a-f]{8,32}")
-State = Literal["runs", "ended", "broke"]
+State = Literal["runs", "ended", "broke", "refused"]
 
 
 class Export(msgspec.Struct):
-    """`total`: rows when it began; some more may be in the file. "ended": all of it was handed to the network."""
+    """`total`: rows when it began; some more may be in the file. "ended": all was handed to the network; "refused": `why`."""
 
     name: str
     total: int
     done: int = 0
     state: State = "runs"
+    why: str = ""
 
     def tell(self, rows: int) -> None:
         """So many more rows are done."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from litestar import get
+from litestar import Response, get
 from litestar.response import Stream
 
 from borne.core import policy
@@ -23,30 +23,19 @@ from borne.portal import session_filter, session_report
 from borne.portal.errors import PageError
 from borne.portal.exports import Export, exports_of, watched
 from borne.portal.frame import Page
-from borne.portal.restarts import csv_lines
-from borne.portal.session_cells import (
-    PORTAL_COLUMNS,
-    TIDY_COLUMNS,
-    Cell,
-    Teller,
-    portal_cells,
-    sheet_cells,
-    tidy_cells,
-)
+from borne.portal.session_cells import TIDY_COLUMNS, Cell, Teller, sheet_cells
+from borne.portal.session_lines import Lines, PortalLines, TidyLines
 from borne.store import session_count, session_export
 from borne.store.db import Reader, Row
 from borne.store.session_list import Filter
 
 SLICE = 200  # rows: a few milliseconds
+LINES = 500  # the same of a CSV
 CHUNK_BYTES = 262_144
 SHEET_ROWS = 1_000_000  # of data: a sheet holds 1,048,576
 SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Tell = Callable[[int], None]  # hears of each slice of rows that is done
-Cells = Callable[[Row, Teller], list[str]]
-LAYOUTS: dict[str, tuple[tuple[str, ...], Cells]] = {
-    "portal": (PORTAL_COLUMNS, portal_cells),
-    "tidy": (TIDY_COLUMNS, tidy_cells),
-}
+LAYOUTS: dict[str, Callable[[Teller], Lines]] = {"portal": PortalLines, "tidy": TidyLines}
 
 
 @get("/sessions.csv", may="see_sessions")
@@ -70,8 +59,8 @@ async def xlsx(page: Page) -> Stream:
 
 
 @get("/sessions.pdf", may="see_sessions")
-async def pdf(page: Page) -> Stream:
-    """To read and to print. Larger ones are refused with what to do instead."""
+async def pdf(page: Page) -> Response[str] | Stream:
+    """To read and to print. Larger ones are refused with what to do instead: where the page follows it, there."""
     wanted = await session_filter.wanted(page)
     total = await session_count.count(page.services.db, page.scope, wanted)
     if total > session_report.ROWS_MOST:
@@ -80,7 +69,11 @@ async def pdf(page: Page) -> Stream:
             most=page.formats.number(session_report.ROWS_MOST),
             n=page.formats.number(total),
         )
-        raise PageError(422, said)
+        if not _key(page):
+            raise PageError(413, said)
+        refused = exports_of(page).begin(page, _key(page), "sessions.pdf", total)
+        refused.state, refused.why = "refused", said
+        return Response("", status_code=204)
     export = exports_of(page).begin(page, _key(page), "sessions.pdf", total)
     return _answer(export, _pdf(page, wanted, export), "application/pdf")
 
@@ -136,13 +129,12 @@ async def _pdf(page: Page, wanted: Filter, export: Export) -> AsyncIterator[byte
 
 async def csv(db: Reader, scope: Scope, wanted: Filter, layout: str, tell: Tell = _nobody) -> AsyncIterator[bytes]:
     """The lines of a CSV, UTF-8: its header, then its rows in slices."""
-    columns, cells = LAYOUTS[layout]
-    teller = await _teller(db, scope)
-    yield csv_lines([list(columns)])
-    async for rows in session_export.pages(db, scope, wanted):
-        for start in range(0, len(rows), SLICE):
-            some = rows[start : start + SLICE]
-            yield csv_lines([cells(row, teller) for row in some])
+    lines = LAYOUTS[layout](await _teller(db, scope))
+    yield lines.header
+    async for rows, names in session_export.bare_pages(db, scope, wanted):
+        for start in range(0, len(rows), LINES):
+            some = rows[start : start + LINES]
+            yield lines.of(some, names)
             tell(len(some))
             await asyncio.sleep(0)  # the loop also holds the sockets
 

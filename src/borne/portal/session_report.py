@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
@@ -22,10 +23,14 @@ TEXTS = 4
 
 
 async def document(page: Page, wanted: Filter, rows: Sequence[Row]) -> Document:
-    """The whole of it, in the language of the page. Rows as `session_export.pages` gives them."""
+    """The whole of it, in the language of the page. Rows as `session_export.pages` gives them; words are found on a thread."""
     db, scope = page.services.db, page.scope
     organisation = one_line(await session_export.organisation_name(db, scope))
     zone = zone_of(await organisations.zone_of_scope(db, scope, wanted.location_id))
+    return await asyncio.to_thread(_document, page, wanted, rows, organisation, zone)
+
+
+def _document(page: Page, wanted: Filter, rows: Sequence[Row], organisation: str, zone: ZoneInfo) -> Document:
     now_ms = page.services.clock.now_ms()
     made = page._("made on %(at)s", at=instants.at(page, now_ms, zone, "d MMM y, HH:mm"))
     return Document(
