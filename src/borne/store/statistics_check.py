@@ -69,14 +69,14 @@ def _page(table: Table, goes_on: bool) -> Select[Any]:
     if goes_on:
         last = tuple_(*(bindparam(f"last_{column.name}", type_=BigInteger) for column in order))
         statement = statement.where(tuple_(*order) > last)
-    return statement.order_by(*order).limit(PAGE)
+    return statement.order_by(*order).limit(bindparam("most", type_=BigInteger))
 
 
 async def sums_of(db: Reader, organisation_id: int, table: Table) -> AsyncIterator[list[Sums]]:
     """All rows of an organisation, a page at a time."""
     last: dict[str, int] = {}
     while True:
-        rows = await db.all(_page(table, bool(last)), {"organisation_id": organisation_id, **last})
+        rows = await db.all(_page(table, bool(last)), {"organisation_id": organisation_id, "most": PAGE, **last})
         keys = len(KEYS[table])
         yield [Sums(table.name, tuple(row[:keys]), tuple(row[keys:])) for row in rows]
         if len(rows) < PAGE:
