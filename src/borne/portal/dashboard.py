@@ -85,6 +85,7 @@ async def _now(page: PageView, known: Overview) -> dict[str, Any]:
         "unheard": running.sessions - running.heard,
         "shown": shown,
         "troubles_more": max(0, counts.attention - len(shown)),
+        "may_add": policy.permits(scope, "add_chargers"),
     }
 
 
@@ -181,8 +182,7 @@ async def index(page: Page) -> Response[str]:
     """The whole page."""
     known = await overview(page)
     now, some = await asyncio.gather(_now(page, known), _figures(page, known))
-    may_add = policy.permits(page.scope, "add_chargers")
-    return page.show("dashboard/index.html", **now, **some, may_add=may_add)
+    return page.show("dashboard/index.html", **now, **some)
 
 
 @get("/dashboard/now", may="see_dashboard")
