@@ -151,6 +151,9 @@ def _slot(slot_ms: int, parts: list[_Part]) -> SiteSlot:
     if minutes * MINUTE_MS != SLOT_MS:
         raise _BadCellError("part", "start", minutes)
     found = SiteSlot(slot_ms, *(sum(values) for values in zip(*(part.energies for part in ordered), strict=True)))
+    for name, energy_wh in zip(ENERGIES, (found.import_wh, found.export_wh, found.solar_wh), strict=True):
+        if energy_wh > SLOT_WH_MOST:
+            raise _BadCellError("absurd", name, energy_wh)
     if found.export_wh > found.solar_wh + SLACK_WH + found.solar_wh * SLACK_PERMILLE // 1_000:
         raise _BadCellError("export", "export", found.export_wh)
     return found
