@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from borne.sim.world import World
 
 SETTLED_S = 60.0  # a charger's last word may be on its way, or unmeasured, so long
-SUMS = ("location_slots", "location_days", "location_hours", "charger_days")
+SUMS = (
+    "location_slots", "location_days", "location_months", "location_hours", "organisation_hours", "charger_days",
+    "charger_months",
+)  # fmt: skip
+OF_PEOPLE = ("person_days", "person_months")
 _TOTALS = "SELECT {} ".format(
     ", ".join(
         [
@@ -27,7 +31,7 @@ _TOTALS = "SELECT {} ".format(
             "(SELECT coalesce(min(energy_wh), 0) FROM session_slots)",
             "(SELECT coalesce(sum(energy_wh), 0) FROM session_slots)",
             "(SELECT coalesce(sum(energy_wh), 0) FROM sessions WHERE measured_person_id IS NOT NULL)",
-            "(SELECT coalesce(sum(energy_wh), 0) FROM person_days)",
+            *(f"(SELECT coalesce(sum(energy_wh), 0) FROM {table})" for table in OF_PEOPLE),
             *(
                 f"(SELECT coalesce(sum({name}), 0) FROM {table})"
                 for table in SUMS
@@ -38,13 +42,36 @@ _TOTALS = "SELECT {} ".format(
 )
 _SLOTS = (
     "SELECT s.location_id, l.slot_ms, sum(l.energy_wh), sum(l.charging_ms), sum(l.plugged_ms),"
-    " sum(l.energy_wh * coalesce(l.price_micros, 0)) FROM session_slots l JOIN sessions s ON s.id = l.session_id"
+    " sum((l.energy_wh - l.solar_wh) * coalesce(l.price_micros, 0) + l.solar_wh * coalesce(l.feed_in_micros, 0)), sum(l.solar_wh)"
+    " FROM session_slots l JOIN sessions s ON s.id = l.session_id"
     " GROUP BY s.location_id, l.slot_ms"
 )
 _LOCATION_SLOTS = (
-    "SELECT location_id, slot_ms, energy_wh, charging_ms, plugged_ms, cost_nanos FROM location_slots"
+    "SELECT location_id, slot_ms, energy_wh, charging_ms, plugged_ms, cost_nanos, solar_wh FROM location_slots"
     " WHERE energy_wh <> 0 OR plugged_ms <> 0 OR sessions <> 0 OR charging_ms <> 0"
 )
+_NAMES = ("energy_wh", "charging_ms", "plugged_ms", "cost_nanos", "unpriced_wh", "solar_wh", "sessions", "unknown")
+_MONTH_OF_DAY = "(strftime('%Y', day * 86400, 'unixepoch') - 1970) * 12 + strftime('%m', day * 86400, 'unixepoch') - 1"
+
+
+def _made_of(table: str, of: str, keys: str, month: str = "month", peak: str = "") -> tuple[str, str]:
+    """What a table holds, and what it should, by the one that it is made of; rows without anything are left aside."""
+    any_ = "energy_wh <> 0 OR plugged_ms <> 0 OR sessions <> 0"
+    held = ", ".join((*_NAMES, *([peak] if peak else [])))
+    made = ", ".join([*(f"sum({name}) AS {name}" for name in _NAMES), *([f"max({peak}) AS {peak}"] if peak else [])])
+    return (
+        f"SELECT organisation_id, {keys}, month, {held} FROM {table} WHERE {any_}",
+        f"SELECT * FROM (SELECT organisation_id, {keys}, {month} AS in_month, {made} FROM {of}"
+        f" GROUP BY organisation_id, {keys}, in_month) WHERE {any_}",
+    )
+
+
+_MONTHS = {
+    "location_months": _made_of("location_months", "location_days", "location_id", _MONTH_OF_DAY, "peak_wh"),
+    "charger_months": _made_of("charger_months", "charger_days", "charger_id, location_id", _MONTH_OF_DAY),
+    "person_months": _made_of("person_months", "person_days", "person_id, location_id", _MONTH_OF_DAY),
+    "organisation_hours": _made_of("organisation_hours", "location_hours", "hour"),
+}
 _UNEVEN = (
     "SELECT s.id, s.energy_wh, sum(l.energy_wh) FROM sessions s LEFT JOIN session_slots l ON l.session_id = s.id"
     " WHERE s.measured > 0 GROUP BY s.id HAVING coalesce(s.energy_wh, 0) <> coalesce(sum(l.energy_wh), 0)"
@@ -53,19 +80,21 @@ _MEASURED = (
     "SELECT id, energy_wh, begun_ms, over_ms, charging_ms, peak_w, power_w, suspects, cost_nanos, ended_ms FROM sessions"
     " ORDER BY id",
     "SELECT session_id, slot_ms, energy_wh, charging_ms, plugged_ms, peak_w FROM session_slots ORDER BY session_id, slot_ms",
-    *(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4" for table in (*SUMS, "person_days")),
+    *(f"SELECT * FROM {table} ORDER BY 1, 2, 3, 4" for table in (*SUMS, *OF_PEOPLE)),
 )
 
 
 def sums_hold(world: World) -> Iterator[str]:
     """M10, and no energy below nought; at any time."""
-    ((total, count, least, least_slot, slots, owned, of_people, *sums),) = world.rows(_TOTALS)
+    ((total, count, least, least_slot, slots, owned, *sums),) = world.rows(_TOTALS)
+    of_people, sums = sums[: len(OF_PEOPLE)], sums[len(OF_PEOPLE) :]
     if least < 0 or least_slot < 0:
         yield f"a negative energy: {least} Wh of a session, {least_slot} Wh of a slot"
     if slots != total:
         yield f"slots have {slots} Wh, sessions {total} Wh"
-    if of_people != owned:
-        yield f"days of people have {of_people} Wh, their sessions {owned} Wh"
+    for table, energy_wh in zip(OF_PEOPLE, of_people, strict=True):
+        if energy_wh != owned:
+            yield f"{table} has {energy_wh} Wh, the sessions of people {owned} Wh"
     for table, found in zip(SUMS, zip(sums[::2], sums[1::2], strict=True), strict=True):
         if found != (total, count):
             yield f"{table} has {found[0]} Wh of {found[1]} sessions, sessions have {total} Wh of {count}"
@@ -93,6 +122,9 @@ def sessions_true(world: World) -> Iterator[str]:
         yield f"session {session_id} has {energy_wh} Wh, its slots {of_slots} Wh"
     if sorted(world.rows(_SLOTS)) != sorted(world.rows(_LOCATION_SLOTS)):
         yield "the slots of locations are not those of their sessions"
+    for months, (is_, should_be) in _MONTHS.items():
+        if sorted(world.rows(is_)) != sorted(world.rows(should_be)):
+            yield f"{months} are not the sums of what they are made of"
     for charger in world.chargers:
         yield from _told_truly(world, charger)
 
