@@ -13,7 +13,7 @@ from borne.core.session_limits import Limit
 from borne.portal.chart import HEIGHT, WIDTH
 
 POINTS_MOST = 240
-PLOTTED_MOST = 1_000  # of each line
+PLOTTED_MOST = 500  # of each line
 ROWS_MOST = 48
 LABELS = 5
 Points = Sequence[tuple[int, int]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from borne.portal.line_chart import LineChart, Plot
 from borne.store import session_readings
 from borne.store.db import Reader, Row
 
+T = TypeVar("T")
+SHORT = 300  # samples that are drawn in some milliseconds; more are drawn on a thread
 LOOKED_AT = 240  # messages of a session in which an offer is looked for
 FLOWS_MA = 500
 TOLD_OVER_MS = 60_000  # a minute above the limit is worth a sentence
@@ -35,8 +38,17 @@ class Chart(msgspec.Struct, frozen=True):
 
 async def of_session(page: PageView, row: Row, samples: list[Sample], clock: Clock, zone: str) -> Chart:
     """Everything that the page shows of a session over time."""
-    curve = metering.curve(metering_of(row), samples)
+    run = asyncio.to_thread if len(samples) > SHORT else _at_once
+    curve = await run(metering.curve, metering_of(row), samples)
     limit = await _limit(page.services.db, row, samples, curve)
+    return await run(_chart, page, row, curve, limit, clock, zone)
+
+
+async def _at_once(work: Callable[..., T], *of: Any) -> T:
+    return work(*of)
+
+
+def _chart(page: PageView, row: Row, curve: Curve, limit: Limit | None, clock: Clock, zone: str) -> Chart:
     drawn = line_chart.draw(curve, clock, limit)
     return Chart(
         drawn=drawn,
