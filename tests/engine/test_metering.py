@@ -166,6 +166,7 @@ async def test_what_a_crash_left_unmeasured_is_read_again(small: Small) -> None:
     later = Meter(house.db, house.bus, house.clock, Prices(house.db, house.clock))
     house.clock.pass_s(10)
     await later._catch_up()
+    await later.once()
     assert (await the_session(small)).energy_wh == 4_000
 
 
@@ -281,6 +282,7 @@ async def test_what_a_crash_left_is_read_again_although_the_clock_was_set_back_m
     house.clock.at_ms -= 2 * HOUR_MS
     later = meter_of(small)
     await later._catch_up()
+    await later.once()
     assert (await the_session(small)).energy_wh == 4_000
 
 

@@ -40,7 +40,7 @@ RESTS = 9  # times what a look took: a tenth of the time at most is for measurin
 SHARE_S = 0.02  # of a look, for open sessions; who waits longest goes first
 CURVES_SHARE = 0.25  # of that, for curves that wait to be written
 CALM_S = 1.0  # an open session is measured so often at most
-SLICE = 16  # sessions a transaction: some milliseconds
+SLICE, WHOLE_SLICE = 32, 8  # sessions a transaction that are followed, or measured anew: some milliseconds
 WAITING_MOST = 200_000  # readings in memory; beyond that they are read from the database again
 READ_MOST = 20_000
 SAFE_MS = 60_000  # a reading may be committed so long after it was received
@@ -71,9 +71,14 @@ class Meter:
         """Readings that were committed. Never blocks, never fails."""
         self._woken.set()
         if len(self._waiting) + len(rows) > WAITING_MOST:
-            self._missed_from_ms = min(self._missed_from_ms or rows[0][0], rows[0][0])
-            return
-        self._waiting += rows
+            self._miss(row[0] for row in rows)
+        else:
+            self._waiting += rows
+
+    def _miss(self, received_ms: Iterable[int]) -> None:
+        """What was received since then is to be read from the database."""
+        known = () if self._missed_from_ms is None else (self._missed_from_ms,)
+        self._missed_from_ms = min((*known, *received_ms), default=None)
 
     def start(self) -> None:
         """Begin. Needs a running loop."""
@@ -110,28 +115,30 @@ class Meter:
         marked = await settings.get(self._db, MARK)
         now_ms = self._clock.now_ms()
         if marked is not None:  # the clock may have been set back since: by then it was later, or the mark is
-            await self.read_again(min(int(marked), now_ms - SAFE_MS - MARK_EVERY_MS), FOR_EVER_MS)
-        await self._mark(now_ms)
+            await self._read(min(int(marked), now_ms - SAFE_MS - MARK_EVERY_MS), FOR_EVER_MS)
 
     async def read_again(self, from_ms: int, until_ms: int) -> None:
         """Measure what is stored of this stretch of time; what was measured before changes nothing."""
+        await self._read(from_ms, until_ms)
+        await self.once(all_of_them=True)
+
+    async def _read(self, from_ms: int, until_ms: int) -> None:
+        """Gather readings from the database. All of them before a session is measured, as far as there is room."""
         gathered = 0
         while True:
             rows = await store.received_between(self._db, from_ms, until_ms, READ_MOST)
             is_last = len(rows) < READ_MOST
-            if (
-                not is_last and rows[0].received_ms < rows[-1].received_ms
-            ):  # the last instant may not be there as a whole
+            if not is_last and rows[0].received_ms < rows[-1].received_ms:
+                # What was said at the last instant may not be here as a whole.
                 rows = [row for row in rows if row.received_ms < rows[-1].received_ms]
             # As in READING_COLUMNS, where the raw text and the context are of no use here.
             await self._gather([(*row[:10], None, row[10], None) for row in rows])
-            gathered += len(rows)
-            if is_last or gathered >= WAITING_MOST:
-                await self.once(all_of_them=True)
-                gathered = 0
             if is_last:
                 return
-            from_ms = rows[-1].received_ms + 1
+            gathered, from_ms = gathered + len(rows), rows[-1].received_ms + 1
+            if gathered >= WAITING_MOST:
+                await self.once(all_of_them=True)
+                gathered = 0
 
     async def _mark_sometimes(self) -> None:
         """Note until when all that was stored is measured."""
@@ -156,19 +163,15 @@ class Meter:
 
     async def once(self, all_of_them: bool = False, share_s: float = math.inf) -> None:
         """Measure what is due: sessions that changed at once, open ones in their calm, and for `share_s` at most."""
-        if self._missed_from_ms is not None:
-            from_ms, self._missed_from_ms = self._missed_from_ms - SAFE_MS, None
-            await self.read_again(from_ms, self._clock.now_ms())
-        rows, self._waiting = self._waiting, []
-        await self._gather(rows)
+        await self._take_in()
         now_s = asyncio.get_running_loop().time
         enough_s = now_s() + share_s
-        for ids in _sliced(self._due(all_of_them)):
+        for ids in self._slices(self._due(all_of_them)):
             if now_s() > enough_s:
                 self._woken.set()
                 break
             await self._measure_open(ids)
-        while changed := await store.dirty(self._db, SLICE):
+        while changed := await store.dirty(self._db, WHOLE_SLICE):
             if not await self._measure(changed):
                 break
         await self.write_curves(self._curves.due(now_s()), share_s * CURVES_SHARE)
@@ -177,11 +180,23 @@ class Meter:
         """Write what waits for the curves of these sessions, in the order and for the time given."""
         now_s = asyncio.get_running_loop().time
         enough_s = now_s() + share_s
-        for ids in _sliced(session_ids):
+        for start in range(0, len(session_ids), WHOLE_SLICE):
             if now_s() > enough_s:
                 break
-            for thinned in await self._curves.write(ids):
+            for thinned in await self._curves.write(session_ids[start : start + WHOLE_SLICE]):
                 self._following.take(thinned)
+
+    async def _take_in(self) -> None:
+        """Gather what waits, and what there was no room for; if that fails it is read from the database later."""
+        rows, self._waiting = self._waiting, []
+        missed_ms, self._missed_from_ms = self._missed_from_ms, None
+        try:
+            if missed_ms is not None:
+                await self._read(missed_ms - SAFE_MS, self._clock.now_ms())
+            await self._gather(rows)
+        except StoreError:
+            self._miss([*(row[0] for row in rows), *(() if missed_ms is None else (missed_ms,))])
+            raise
 
     async def _gather(self, rows: Sequence[ReadingRow]) -> None:
         for session_id, sample in await matched(self._db, rows):
@@ -192,6 +207,18 @@ class Meter:
         if len(at_s) > 4 * len(self._samples) + 1_000:
             at_s = self._measured_at_s = {one: when_s for one, when_s in at_s.items() if when_s > before_s}
         return [one for one in self._samples if all_of_them or at_s.get(one, -math.inf) <= before_s]
+
+    def _slices(self, ids: Iterable[int]) -> Iterator[list[int]]:
+        some: list[int] = []
+        weight = 0
+        for one in ids:
+            some.append(one)
+            weight += 1 if one in self._following else SLICE // WHOLE_SLICE
+            if weight >= SLICE:
+                yield some
+                some, weight = [], 0
+        if some:
+            yield some
 
     async def _measure_open(self, ids: Sequence[int]) -> None:
         rows = await store.by_ids(self._db, ids)
@@ -284,7 +311,3 @@ class Meter:
 
 def _place(row: Row) -> Place:
     return Place(row.organisation_id, row.location_id, zone_of(row.zone or row.time_zone), row.site_until_ms)
-
-
-def _sliced(ids: Sequence[int], size: int = SLICE) -> Iterable[Sequence[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -100,6 +100,9 @@ class Following:
     def __init__(self) -> None:
         self._kept: dict[int, Kept] = {}  # who was measured longest ago is the first
 
+    def __contains__(self, session_id: int) -> bool:
+        return session_id in self._kept
+
     def take(self, session_id: int) -> Kept | None:
         """Take it out: it is put back when what was done with it is saved."""
         return self._kept.pop(session_id, None)

@@ -11,7 +11,7 @@ from borne.store.db import Database, Row
 
 ENERGY, INTERVAL, POWER = "energy_import_wh", "energy_import_interval_wh", "power_import_w"
 QUANTITIES = frozenset((ENERGY, INTERVAL, POWER))
-CHARGERS_MOST = 500  # are asked for at once
+CHARGERS_MOST = 200  # are asked for at once
 
 ReadingRow = tuple[Any, ...]  # as engine.writes.READING_COLUMNS
 

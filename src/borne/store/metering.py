@@ -13,7 +13,6 @@ from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import (
     charger_days,
     charger_months,
-    chargers,
     corrections,
     location_days,
     location_hours,
@@ -43,16 +42,11 @@ _columns = (
     sessions.c.energy_wh, sessions.c.over_ms, sessions.c.dirty, sessions.c.measured, sessions.c.measured_person_id,
     sessions.c.tag, sessions.c.vehicle_id,
     locations.c.time_zone, locations.c.currency.label("location_currency"), locations.c.site_until_ms,
-    chargers.c.model,
     sessions.c.cost_nanos,
 )  # fmt: skip
 _sessions = (
     select(*_columns)
-    .select_from(
-        sessions.outerjoin(locations, locations.c.id == sessions.c.location_id).outerjoin(
-            chargers, chargers.c.id == sessions.c.charger_id
-        )
-    )
+    .select_from(sessions.outerjoin(locations, locations.c.id == sessions.c.location_id))
     .order_by(sessions.c.id)
 )
 _dirty = across(_sessions.where(sessions.c.dirty > 0).limit(bindparam("most")), WHY)
