@@ -82,7 +82,7 @@ class _Heads(_Memory):
         head, passed_s = self[quarter]
         if passed_s < 0:
             return datetime.fromtimestamp(at_ms // 1_000, self._zone).isoformat(self._between)[:19]
-        return head + MM_SS[passed_s + seconds]
+        return f"{head}{MM_SS[passed_s + seconds]}"
 
 
 class _Zones(dict[str | None, _Heads]):
