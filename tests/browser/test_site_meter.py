@@ -10,13 +10,16 @@ from tests.support.browser import PHONE, overflows
 WORDS = {
     "en-GB": {
         "prices": "Energy prices", "new": "New price", "price": "Price of a kWh", "feed_in": "What feeding a kWh in earns",
-        "add": "Add", "earns": "feeding in earns", "none": "No meter gives values here", "meter": "Site meter", "file": "CSV or JSON",
-        "look": "Look at it", "nothing": "Nothing of it can be kept", "negative": "Energy is never negative",
+        "add": "Add", "earns": "feeding in earns", "none": "No meter gives values here", "meter": "Site meter",
+        "file": "CSV or JSON",
+        "look": "Look at it",
+        "nothing": "Nothing of it can be kept", "negative": "Energy is never negative",
         "another": "Another file", "would": "2 quarters of an hour would be kept", "keep": "Keep these values",
         "kept": "2 quarters of an hour were kept", "share": "75%", "until": "The site meter gave values until",
     },
     "fr-FR": {
-        "prices": "Prix de l’énergie", "new": "Nouveau prix", "price": "Prix d’un kWh", "feed_in": "Ce que rapporte un kWh injecté",
+        "prices": "Prix de l’énergie", "new": "Nouveau prix", "price": "Prix d’un kWh",
+        "feed_in": "Ce que rapporte un kWh injecté",
         "add": "Ajouter", "earns": "l’injection rapporte", "none": "Aucun compteur ne donne de valeurs ici",
         "meter": "Compteur du site", "file": "CSV ou JSON", "look": "Examiner",
         "nothing": "Rien n’en peut être gardé", "negative": "L’énergie n’est jamais négative", "another": "Un autre fichier",

@@ -188,7 +188,10 @@ async def add(page: Page, location_id: FromPath[int], data: Form) -> Response[st
                 person_name=page.person.name, now_ms=page.services.clock.now_ms(),
             )  # fmt: skip
             about = About(kind="location", id=location_id, name=place.name)
-            lines = [*words.lines(page, tariff, place.currency, names), *words.feed_in(page, feed_in_micros, place.currency)]
+            lines = [
+                *words.lines(page, tariff, place.currency, names),
+                *words.feed_in(page, feed_in_micros, place.currency),
+            ]
             told = {"price": lines, "from_ms": from_ms}
             await page.audit(tx, "location.price_added", about, after=told)
     except Conflict:
