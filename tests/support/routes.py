@@ -240,7 +240,7 @@ POLICY: dict[str, Rule] = {
     "GET /home/chargers": Rule(MEMBERS),
     "GET /sessions": Rule(MEMBERS),
     "GET /sessions/rows": Rule(MEMBERS),
-    "GET /sessions/newer": Rule(MEMBERS, 204, query="after=999999999"),
+    "GET /sessions/newer": Rule(MEMBERS, 204, query="?after=999999999"),
     "GET /sessions/{session_id}": Rule(REACH_AS_STAFF),
     "GET /sessions.csv": Rule(MEMBERS),
     "GET /sessions/tidy.csv": Rule(MEMBERS),
