@@ -262,6 +262,10 @@ async def test_a_charger_counts_for_the_days_it_existed(measured: Measured) -> N
     text = await page(measured, CAMILLE, "?period=30")
     await change_charger(measured, model="other", created_ms=1)
     assert ">24 h</td>" in text
+    await change_charger(measured, model="supernova-60", created_ms=measured.portal.clock.at_ms - 60_000)
+    young = await page(measured, CAMILLE, "?period=30")
+    await change_charger(measured, model="other", created_ms=1)
+    assert "from before these chargers were added" in young
 
 
 async def test_files_hold_what_is_shown(measured: Measured) -> None:

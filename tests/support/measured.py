@@ -62,6 +62,7 @@ def charge_daily(site: Site, organisation: str, charger_ids: list[int], days: in
             counted = Counted(person_id if index else None, (slot, idle), False)
             changes.take(NOT_COUNTED, counted, location_id=location_id, charger_id=charger_id, zone=PARIS)
     organisation_id = int(rows[0][2])
+    site.sql("UPDATE chargers SET created_ms = 0 WHERE organisation_id = ?", organisation_id)
 
     async def keep(db: Database) -> None:
         async with db.transaction() as tx:

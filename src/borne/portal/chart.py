@@ -9,7 +9,7 @@ import msgspec
 WIDTH = 1_000  # of the drawing, stretched to its place
 HEIGHT = 100
 LABELS_MOST = 7
-NICE = (1, 2, 4, 5, 10)  # what the top of an axis begins with, so that its half is a plain number too
+NICE = (1, 2, 3, 4, 5, 6, 8, 10)  # what the top of an axis begins with, so that its half is a plain number too
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ def scaled(
 
 
 def nice_top(highest: int, unit: int) -> int:
-    """The next plain number of units that nothing is higher than: 1, 2, 4, 5 or 10, times a power of ten."""
+    """The next plain number of units that nothing is higher than: one of NICE, times a power of ten."""
     if highest <= 0:
         return unit
     power = 1

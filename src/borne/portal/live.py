@@ -174,7 +174,8 @@ class Live:
                 continue
             if (topic := f"{hint.topic}:{hint.id}") in stream.topics:
                 stream.tell(topic)
-            if (word := LISTS.get(hint.topic)) in stream.topics and word and stream.concerns(hint):
+            word = LISTS.get(hint.topic)
+            if word is not None and word in stream.topics and stream.concerns(hint):
                 stream.tell(word)
             if hint.topic == OWN and OWN in stream.topics and hint.id == stream.scope.person_id:
                 stream.tell(OWN)
@@ -214,8 +215,8 @@ def parsed(asked: str) -> dict[Asked, list[int]]:
         raise ClientException(f"{MAX_TOPICS} topics at most")
     for word in words:
         noun, _, number = word.partition(":")
-        if word == "chargers" or word == "sessions":
-            found[word] = []
+        if word in LISTS.values():
+            found[cast(Asked, word)] = []
         elif word == OWN:
             found["notices"] = []
         elif noun in NOUNS and (one := number_of(number)) is not None:

@@ -183,6 +183,8 @@ def _utilisation(page: PageView, used: Utilisation) -> Tile:
     label = page._("Utilisation")
     if used.permille is None:
         return Tile(label, "–", "", None, page._("what these chargers could deliver is not known"))
+    if used.permille > 1_000:
+        return Tile(label, "–", "", None, page._("some of the energy is from before these chargers were added"))
     value = f"{page.formats.number(used.permille / 10, 1)}\u202f%"
     return Tile(label, value, "", None, page._("of what they could deliver"))
 
