@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from borne.engine.audit import Audit, Noted, Verified, verify
+from borne.engine.beside import Beside
 from borne.engine.clock import NowMs
 from borne.store import audit as store
 from borne.store import audit_anchor
@@ -48,8 +49,10 @@ async def verify_anchored(
     return found
 
 
-class AuditWatch:
+class AuditWatch(Beside):
     """Runs beside everything else. `last`: what the last verification found, None before the first."""
+
+    task_name = "audit-watch"
 
     def __init__(self, db: Database, audit: Audit, folder: Path, clock: NowMs) -> None:
         self.last: Looked | None = None
@@ -57,17 +60,6 @@ class AuditWatch:
         self._audit = audit
         self._folder = folder
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="audit-watch")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         await asyncio.sleep(FIRST_S)

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from borne.core.notifications import EVENTS, MAIL_GATHER_MS, Event, Recipient, quiet_until_ms, reaches
+from borne.engine.beside import Beside
 from borne.engine.clock import NowMs
 from borne.engine.mail import Mail
 from borne.engine.recipients import recipient
@@ -59,8 +60,10 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 Compose = Callable[[Letter], tuple[str, str, dict[str, str]]]  # subject, body, more lines of the head
 
 
-class NoticeMail:
+class NoticeMail(Beside):
     """Mails what is due. `compose` knows the words (the portal's); `key` signs the links and lies outside the database."""
+
+    task_name = "notice-mail"
 
     def __init__(self, db: Database, clock: NowMs, mail: Mail, key: bytes, compose: Compose) -> None:
         self._db = db
@@ -68,17 +71,6 @@ class NoticeMail:
         self._mail = mail
         self._key = key
         self._compose = compose
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="notice-mail")
-
-    async def stop(self) -> None:
-        """End; what waits is mailed after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

@@ -30,6 +30,7 @@ from borne.core.notifications import (
     left_together,
     reaches,
 )
+from borne.engine.beside import Beside
 from borne.engine.clock import NowMs
 from borne.engine.recipients import recipients
 from borne.engine.troubles import follow, key_of, many_key
@@ -57,24 +58,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-class Notifications:
+class Notifications(Beside):
     """Runs beside everything else: makes notices. `engine.notice_mail` mails them, the portal shows them."""
+
+    task_name = "notifications"
 
     def __init__(self, db: Database, bus: Bus, clock: NowMs) -> None:
         self._db = db
         self._bus = bus
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="notifications")
-
-    async def stop(self) -> None:
-        """End; what was not taken is taken after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from borne.engine.beside import Beside
 from borne.engine.clock import NowMs
 from borne.store import events, jobs, logins, mails, notices, troubles
 from borne.store.db import Database, StoreError
@@ -19,24 +20,15 @@ DAY_MS = 86_400_000
 EVENTS_DAYS, JOBS_DAYS, MAILS_DAYS, NOTICES_DAYS = 90, 7, 30, 90
 
 
-class Sweep:
+class Sweep(Beside):
     """Runs beside everything else and never holds it up."""
+
+    task_name = "sweep"
 
     def __init__(self, db: Database, clock: NowMs, also: Sequence[Callable[[], Awaitable[object]]] = ()) -> None:
         self._db = db
         self._clock = clock
         self._also = also  # what else is over by time
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="sweep")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

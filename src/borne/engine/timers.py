@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from borne.core.facts import ClockStepped, Woke
 from borne.engine.apply import Engine
+from borne.engine.beside import Beside
 from borne.engine.clock import Clock
 from borne.store import incarnations
 from borne.store import rooms as store
@@ -22,29 +23,19 @@ UPDATING_EVERY_S = 60.0
 HeardMs = Callable[[int], int | None]
 
 
-class Timers:
+class Timers(Beside):
     """Wakes machines whose deadline is due, says that Borne is alive, and notices when the clock was moved.
 
     `heard_ms(charger_id)` says when the charger's own last message came on the link that is open now (from the
     gateway's memory).
     """
 
+    task_name = "timers"
+
     def __init__(self, engine: Engine, clock: Clock, heard_ms: HeardMs) -> None:
         self._engine = engine
         self._clock = clock
         self._heard_ms = heard_ms
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="timers")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -45,7 +45,15 @@ _of_locations = (
     chargers.c.organisation_id == bindparam("organisation_id"),
     chargers.c.location_id.in_(bindparam("location_ids", expanding=True)),
 )
-groups_here = select(access_group_chargers.c.access_group_id).where(*_of_locations)
+groups_here = (
+    select(access_group_chargers.c.access_group_id)
+    .join(chargers, chargers.c.id == access_group_chargers.c.charger_id)
+    .where(
+        access_group_chargers.c.organisation_id == bindparam("organisation_id"),
+        chargers.c.organisation_id == bindparam("organisation_id"),
+        chargers.c.location_id.in_(bindparam("location_ids", expanding=True)),
+    )
+)
 """Ids of the groups with a charger at some locations (parameters `organisation_id`, `location_ids`)."""
 
 _hold = select(G.id, G.name).where(_here, G.id == bindparam("group_id")).with_for_update()

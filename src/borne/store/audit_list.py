@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, false, func, or_, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
+from borne.store.parts import all_of
 from borne.store.schema import audit_log
 
 PAGE_ROWS = 50
@@ -128,13 +129,6 @@ async def _edge(
     return await db.first(last.offset(LOOKED_AT - 1).limit(1))
 
 
-async def export(db: Reader, scope: Scope, wanted: AuditFilter) -> AsyncIterator[list[Row]]:
-    """All matching rows, newest first, some hundred at a time: memory stays flat however many there are."""
-    older_than: int | None = None
-    while True:
-        part = await page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS)
-        if part.rows:
-            yield part.rows
-        if part.older_than is None:
-            return
-        older_than = part.older_than
+def export(db: Reader, scope: Scope, wanted: AuditFilter) -> AsyncIterator[list[Row]]:
+    """All matching rows, newest first, some hundred at a time."""
+    return all_of(lambda older_than: page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS))

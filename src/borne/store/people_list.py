@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from borne.core.people import ROLES
 from borne.core.scope import Role, Scope
+from borne.store.access_groups import groups_here
 from borne.store.charger_list import NAME_END, PAGE_ROWS
 from borne.store.db import Reader, Row
 from borne.store.invitations import is_open
@@ -98,15 +99,6 @@ class Counts(msgspec.Struct, frozen=True):
 
 # ---- who touches a location ------------------------------------------------------------------------------------------
 
-_groups_here = (
-    select(access_group_chargers.c.access_group_id)
-    .join(chargers, chargers.c.id == access_group_chargers.c.charger_id)
-    .where(
-        access_group_chargers.c.organisation_id == _organisation_id,
-        chargers.c.organisation_id == _organisation_id,
-        chargers.c.location_id.in_(_location_ids),
-    )
-)
 people_here = union(
     select(membership_locations.c.person_id).where(
         membership_locations.c.organisation_id == _organisation_id,
@@ -117,7 +109,7 @@ people_here = union(
     .where(chargers.c.organisation_id == _organisation_id, chargers.c.location_id.in_(_location_ids)),
     select(access_group_people.c.person_id).where(
         access_group_people.c.organisation_id == _organisation_id,
-        access_group_people.c.access_group_id.in_(_groups_here),
+        access_group_people.c.access_group_id.in_(groups_here),
     ),
 )
 
@@ -221,7 +213,7 @@ def _members(shape: _Shape) -> Select[Any]:
 def _invitations(shape: _Shape) -> Select[Any]:
     conditions = [*_of_both(shape, I), is_open]
     if shape.here:
-        conditions.append(I.id.in_(_invited_here) | I.access_group_id.in_(_groups_here))
+        conditions.append(I.id.in_(_invited_here) | I.access_group_id.in_(groups_here))
     match shape.state:
         case "invited":
             conditions.append(I.expires_ms > _now_ms)
@@ -275,7 +267,8 @@ def _total(shape: _Shape) -> ColumnElement[int]:
 
 @lru_cache(maxsize=256)
 def _count(*shapes: _Shape) -> Select[Any]:
-    return select(*(_total(shape) for shape in shapes))
+    totals: list[Any] = [_total(shape) for shape in shapes]
+    return select(*totals)
 
 
 _person_ids: Any = bindparam("person_ids", expanding=True)

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
+from borne.store.parts import all_of
 from borne.store.schema import archived_chargers, chargers, locations, restarts
 
 PAGE_ROWS = 50
@@ -163,16 +164,9 @@ async def page(
     return Page(rows, rows[-1].id if more else None, rows[0].id if rows and older_than is not None else None)
 
 
-async def export(db: Reader, scope: Scope, wanted: RestartFilter) -> AsyncIterator[list[Row]]:
-    """All matching restarts, newest first, some hundred at a time: memory stays flat however many there are."""
-    older_than: int | None = None
-    while True:
-        part = await page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS)
-        if part.rows:
-            yield part.rows
-        if part.older_than is None:
-            return
-        older_than = part.older_than
+def export(db: Reader, scope: Scope, wanted: RestartFilter) -> AsyncIterator[list[Row]]:
+    """All matching restarts, newest first, some hundred at a time."""
+    return all_of(lambda older_than: page(db, scope, wanted, older_than=older_than, limit=EXPORT_ROWS))
 
 
 async def row(db: Reader, scope: Scope, restart_id: int) -> Row | None:
