@@ -13,8 +13,8 @@ from tests.support.policy import in_ci, require, unavailable
 __all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 TESTS = Path(__file__).parent
-# Fast tests tell first. Folders not named here are fast.
-LATE_FOLDERS = {"browser": 1, "sim": 2}
+# Fast tests tell first. The browser's own come last: it stays open, and while it does its event loop holds the thread.
+SLOW, SIMULATED, BROWSER = 1, 2, 3
 SIM_TIMEOUT_S = 900
 
 # How long an example takes says nothing on a machine that does other things too.
@@ -59,8 +59,11 @@ def _folder(item: pytest.Item) -> str:
 
 
 def _lateness(item: pytest.Item) -> int:
-    slow = item.get_closest_marker("slow") is not None
-    return LATE_FOLDERS.get(_folder(item), 1 if slow else 0)
+    if _folder(item) == "sim":
+        return SIMULATED
+    if _folder(item) == "browser" and item.get_closest_marker("anyio") is None:
+        return BROWSER
+    return SLOW if item.get_closest_marker("slow") else 0
 
 
 @pytest.fixture(scope="session")

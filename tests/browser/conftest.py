@@ -41,9 +41,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 # ---- what all tests of a process share ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Browser]:
-    """A Chromium for each file: while it runs, its event loop holds this thread, and other tests want loops of their own."""
+    """One Chromium: while it runs, its event loop holds this thread, so tests with loops of their own come before."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium_path, args=list(chromium.FLAGS))
         yield running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from borne.store.db import Database, create_database
 from borne.store.migrate import migrate
 from tests.support.house import House, Small
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +22,23 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def empty_template(postgres_server: PostgresServer) -> str:
+    """The name of a PostgreSQL database with all tables, to be copied."""
+    return postgres_server.template(migrate)
+
+
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_file: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_file: Path) -> Iterator[str]:
     """URL of a database with all tables, empty."""
     if getattr(request, "param", "sqlite") == "postgresql":
-        url: str = request.getfixturevalue("postgres_database")
-        migrate(url)
-        return url
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        with server.database(request.getfixturevalue("empty_template")) as url:
+            yield url
+        return
     path = tmp_path / "borne.sqlite3"
     shutil.copy(empty_file, path)
-    return f"sqlite:///{path}"
+    yield f"sqlite:///{path}"
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from borne.bus.memory import MemoryBus
 from borne.bus.port import Hint
@@ -21,8 +20,8 @@ from borne.engine.clock import Clock
 from borne.engine.onboarding import Added, IdentityTakenError, charger_url, new_identity
 from borne.store import chargers, organisations
 from borne.store.chargers import Description, UnknownLocationError
-from borne.store.db import Database, create_database
-from borne.store.schema import events, metadata
+from borne.store.db import Database
+from borne.store.schema import events
 from borne.store.secrets import ALPHABET, hash_secret, matches
 
 KEY = b"k" * 32
@@ -59,17 +58,9 @@ class Place:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    made = create_engine(f"sqlite:///{tmp_path}/b.sqlite3")
-    metadata.create_all(made)
-    made.dispose()
+async def place(db: Database) -> AsyncIterator[Place]:
     place = Place()
-    place.db, place.bus, place.heard = (
-        create_database(f"sqlite:///{tmp_path}/b.sqlite3", durable=False),
-        MemoryBus(),
-        [],
-    )
-    await place.db.open()
+    place.db, place.bus, place.heard = db, MemoryBus(), []
     async with place.db.transaction() as tx:
         place.organisation_id = await organisations.create(tx, name="A", plan="business", now_ms=0)
         place.location_id = await organisations.create_location(tx, place.organisation_id, name="Lyon", now_ms=0)
@@ -80,7 +71,6 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     place.engine.start()
     yield place
     await place.engine.stop()
-    await place.db.close()
 
 
 async def test_a_charger_is_added_with_the_only_copy_of_its_password(place: Place) -> None:

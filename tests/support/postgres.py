@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,14 +45,21 @@ class PostgresServer:
         return self._url_of("postgres")
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """Create an empty database, yield its URL, and drop it with whoever is still connected."""
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """Create a database, empty or as a template has it, yield its URL, and drop it with whoever is still connected."""
         name = f"borne_{os.getpid()}_{next(self._numbers)}"
-        self._run("createdb", name)
+        self._run("createdb", "--template", template, name)
         try:
             yield self._url_of(name)
         finally:
             self._run("dropdb", "--force", "--if-exists", name)
+
+    def template(self, fill: Callable[[str], object]) -> str:
+        """The name of a database that `fill` made its tables in, given its URL: others are copied from it within 50 ms."""
+        name = f"borne_{os.getpid()}_template_{next(self._numbers)}"
+        self._run("createdb", name)
+        fill(self._url_of(name))
+        return name
 
     def _url_of(self, database: str) -> str:
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
