@@ -17,6 +17,7 @@ from bench.history import history
 from bench.pages import pages
 from bench.scenarios import QUICK, Figure, Plan, links, memory, restarts
 from bench.stage import scratch_folder
+from bench.statistics import statistics
 from bench.subjects import Subject
 
 DOCUMENT = Path("docs/benchmarks.md")
@@ -44,6 +45,8 @@ def loads(plan: Plan) -> Iterator[Load]:
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
         yield "big", subject, lambda s=subject: big(s, plan, *cores)
+    for subject in (subjects.PLAIN, subjects.POSTGRESQL):
+        yield "statistics", subject, lambda s=subject: statistics(s, plan, SERVER_CORE)
     yield "history", subjects.PLAIN, lambda: history(subjects.PLAIN, plan, *cores)
     for subject, suffix in ((subjects.PLAIN, ""), (subjects.POSTGRESQL, "-postgresql")):
         yield f"export{suffix}", subject, lambda s=subject: export(s, plan, *cores)
@@ -70,7 +73,7 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 
 def main() -> None:
     """Read the arguments, run, print and write."""
-    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "history", "charging", "sessions"]
+    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "statistics", "history", "charging", "sessions"]
     names += LONG
     names += [s.name for s in (*subjects.SUBJECTS, subjects.UNMETERED)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)

@@ -325,6 +325,7 @@ async def add_plan_days(db: Database, chargers: int) -> None:
 
 async def fill(what: str, url: str, folder: Path, size: float) -> None:
     from bench.fill_history import history, large, small  # they need what is above
+    from bench.fill_statistics import statistics
 
     db = create_database(url, durable=False)
     await db.open()
@@ -333,6 +334,8 @@ async def fill(what: str, url: str, folder: Path, size: float) -> None:
             await organisation(db, folder, Size().times(size))
         elif what == "sessions":
             await only_sessions(db, int(size))
+        elif what == "statistics":
+            print(await statistics(db, int(size), int(time.time() * 1_000)))
         else:
             past = (small if what == "history" else large)(int(size))
             print(await history(db, past, int(time.time() * 1_000)))
@@ -345,7 +348,7 @@ async def fill(what: str, url: str, folder: Path, size: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("organisation", "history", "energy", "sessions"))
+    parser.add_argument("what", choices=("organisation", "history", "energy", "sessions", "statistics"))
     parser.add_argument("url")
     parser.add_argument("folder", type=Path)
     parser.add_argument("size", type=float)

@@ -40,6 +40,7 @@ class Plan:
     requests: int = 60
     share: float = 1.0  # of the sizes of bench.fill
     history: int = 500  # chargers with a year of sessions
+    summed: int = 10_000  # chargers with a year of sums
     readings: int = 50_000_000  # of the load `energy`
     exported: int = 1_000_000  # sessions of the load `export`
 

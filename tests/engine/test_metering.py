@@ -14,6 +14,7 @@ from borne.core.readings import Reading
 from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.metering import Meter
 from borne.engine.prices import Prices
+from borne.engine.statistics_check import check
 from borne.store import energy_prices
 from borne.store.db import Row
 from borne.store.schema import (
@@ -101,6 +102,7 @@ async def assert_sums(small: Small) -> None:
         select(func.coalesce(func.sum(sessions.c.energy_wh), 0)).where(sessions.c.person_id.is_not(None))
     )
     assert of_people == owned
+    assert (await check(db, small.organisation_id)).differences == ()
 
 
 @on_both
