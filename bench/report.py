@@ -98,6 +98,32 @@ ROWS = (
     Row("dashboard_admin_p99", "the same for an admin", "ms", "<= 100", at_most("dashboard_admin_p99", 100)),
     Row("year_p99", "statistics of a year, p99", "ms", "<= 300", at_most("year_p99", 300)),
     Row("year_admin_p99", "the same for an admin", "ms", "<= 300", at_most("year_admin_p99", 300)),
+    Row(
+        "question_year_p99",
+        "slowest question, 12 months of 10,000 chargers, p99",
+        "ms",
+        "<= 100",
+        at_most("question_year_p99", 100),
+    ),
+    Row("question_month_p99", "the same of 30 days", "ms", "<= 100", at_most("question_month_p99", 100)),
+    Row(
+        "statistics_year_p99",
+        "pages of statistics of these 12 months, p99",
+        "ms",
+        "<= 300",
+        at_most("statistics_year_p99", 300),
+    ),
+    Row(
+        "statistics_year_admin_p99", "the same for an admin", "ms", "<= 300", at_most("statistics_year_admin_p99", 300)
+    ),
+    Row("statistics_month_p99", "the same of 30 days", "ms", "<= 100", at_most("statistics_month_p99", 100)),
+    Row(
+        "statistics_month_admin_p99",
+        "the same for an admin",
+        "ms",
+        "<= 100",
+        at_most("statistics_month_admin_p99", 100),
+    ),
     Row("alone_p99", "latency p99 at 2,000 messages a second, with that year", "ms", "<= 10", at_most("alone_p99", 10)),
     Row("beside_p99", "the same beside statistics", "ms", "<= 10", at_most("beside_p99", 10)),
     Row("export_rate", "sessions as CSV", "rows/s", ">= 50,000", at_least("export_rate", 50_000)),
