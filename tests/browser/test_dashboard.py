@@ -46,6 +46,7 @@ def test_it_follows_what_happens(browse: Browsing, site: Site, company: tuple[st
     assert charts_have_tables(page) == 1
     expect(page.locator(".saved")).to_be_hidden()  # without a price and a session nothing is compared
 
+    page.get_by_text("As a table").click()
     charger.say("Faulted")
     expect(tile(page, "attention")).to_have_text("1", timeout=live_ms + 3_000)
     expect(page.locator(".troubles")).to_contain_text(charger.name)
@@ -58,6 +59,7 @@ def test_it_follows_what_happens(browse: Browsing, site: Site, company: tuple[st
     expect(tile(page, "running")).to_have_text("1", timeout=live_ms + 3_000)
     expect(tile(page, "charging")).to_have_text("1", timeout=live_ms + 3_000)
     expect(tile(page, "power")).to_have_text(re.compile(r"^[1-9][\d.,]* kW$"), timeout=20_000)
+    expect(page.locator("figure.chart table")).to_be_visible()  # what was opened stays so
     page.locator("#now-running").click()
     expect(page.locator("table.sessions tbody tr")).to_have_count(1)
 
