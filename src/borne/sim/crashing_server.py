@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 from borne.bus.memory import MemoryBus
 from borne.core.tags import TagAnswer
 from borne.engine import batches as batches_module
-from borne.engine import house
+from borne.engine import house, measure_again
 from borne.engine.apply import Engine
 from borne.engine.audit import Audit
 from borne.engine.batches import Batches
 from borne.engine.clock import Clock
 from borne.engine.jobs import Jobs
+from borne.engine.measure_again import MeasureAgain
 from borne.engine.metering import Meter
 from borne.engine.outcome import Due
 from borne.engine.prices import Prices
@@ -142,7 +143,8 @@ class CrashingServer:
         self.restarts = Restarts(self.engine, restarts, self.audit)
         self.batches = Batches(self.engine, self.restarts, restarts)
         self.engine.after = self.batches.follow
-        self.jobs = Jobs(self.db, self.bus, self.clock, {batches_module.JOB_KIND: self.batches.fill})
+        handlers = {batches_module.JOB_KIND: self.batches.fill, measure_again.KIND: MeasureAgain(self.db).carry_out}
+        self.jobs = Jobs(self.db, self.bus, self.clock, handlers)
         self.meter = self.new_meter()
         self.engine.metered = self.meter.take
         self.links: Links | None = None

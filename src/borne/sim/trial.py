@@ -17,6 +17,7 @@ from borne.sim import checks, meters, rows, virtual_loop
 from borne.sim.checks import Report
 from borne.sim.founding import folder, template
 from borne.sim.scenario import Scenario, from_seed
+from borne.sim.sun import Sun
 from borne.sim.virtual_loop import Killed
 from borne.sim.world import World
 
@@ -33,23 +34,32 @@ class Result:
     lasted_s: float
 
 
-def run_world(scenario: Scenario, seed: int = 0, tell: Callable[[str], None] | None = None) -> Result:
-    """Run a scenario from beginning to end and judge it."""
+def run_world(
+    scenario: Scenario, seed: int = 0, tell: Callable[[str], None] | None = None, *, sunny: bool = False
+) -> Result:
+    """Run a scenario from beginning to end and judge it. `sunny`: with a roof and a market beside it (sim.sun)."""
     place = folder()
     try:
         with short_days():
-            return virtual_loop.run(_run_world(scenario, place, seed, tell))
+            return virtual_loop.run(_run_world(scenario, place, seed, tell, sunny))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def _run_world(scenario: Scenario, place: Path, seed: int, tell: Callable[[str], None] | None) -> Result:
+async def _run_world(
+    scenario: Scenario, place: Path, seed: int, tell: Callable[[str], None] | None, sunny: bool
+) -> Result:
     template()
     world = World(scenario, place, seed, tell)
+    sun = Sun(world) if sunny else None
     with listening(world):
+        if sun is not None:
+            world.spawn(sun.shine())
         await world.live()
+        wrong = [] if sun is None else list(sun.wrong())
         await meters.replayed(world)
         report = checks.judge(world)
+        report.violations += wrong
         rows_met = rows.met(world, report)
         lasted_s = world.now_s
         await world.end()
