@@ -139,6 +139,9 @@ async def test_filters_and_words_hold_together(house: House) -> None:
     assert await house.names(state="expired") == ["Bea Late"]
     assert await house.names(location_id=house.here) == ["Ali 10", "mona@b.test"]
     counted = await people_list.counts(house.db, house.scope(), NOW_MS)
+    for chosen in (Filter(), Filter(words=("zebra",)), Filter(location_id=1), Filter(state="invited")):
+        page = await people_list.page(house.db, house.scope(), chosen, NOW_MS, with_counts=True)
+        assert page.counts == counted, "whatever the list is filtered by"
     assert (counted.members, counted.invited) == (5, 1)
 
 

@@ -140,25 +140,26 @@ def line_of(page: Page, entry: Entry) -> Line:
     return Line(entry, page._(ROLE_WORDS[row.role]), state, page._(STATE_WORDS[state]), css[state], until_ms)
 
 
-async def list_context(page: Page, view: View) -> dict[str, Any]:
-    """All that the list shows."""
-    found = await _page(page, view)
+async def list_context(page: Page, view: View, with_counts: bool = False) -> dict[str, Any]:
+    """All that the list shows, and its head where that is wanted."""
+    found = await _page(page, view, with_counts)
     pages = max(1, -(-found.total // PAGE_ROWS))
     if view.page > pages:
         view = msgspec.structs.replace(view, page=pages)
-        found = await _page(page, view)
+        found = await _page(page, view, with_counts)
     return {
         "view": view,
         "lines": [line_of(page, entry) for entry in found.entries],
         "total": found.total,
         "pages": pages,
+        "counts": found.counts,
         "first": (view.page - 1) * PAGE_ROWS + 1,
         "columns": COLUMNS,
         "may_invite": policy.permits(page.scope, "invite_people"),
     }
 
 
-async def _page(page: Page, view: View) -> people_list.Page:
+async def _page(page: Page, view: View, with_counts: bool) -> people_list.Page:
     return await people_list.page(
         page.services.db,
         page.scope,
@@ -167,6 +168,7 @@ async def _page(page: Page, view: View) -> people_list.Page:
         sort=view.sort,
         descending=view.descending,
         offset=(view.page - 1) * PAGE_ROWS,
+        with_counts=with_counts,
     )
 
 
@@ -174,7 +176,7 @@ async def _page(page: Page, view: View) -> people_list.Page:
 async def users(page: Page) -> Response[str]:
     """The page, or for htmx its list."""
     view, db = view_of(page), page.services.db
-    context = await list_context(page, view)
+    context = await list_context(page, view, not page.is_part)
     if page.is_part:
         answer = page.part("users/list.html", **context)
         answer.headers["hx-push-url"] = context["view"].address(page=context["view"].page)
@@ -182,7 +184,6 @@ async def users(page: Page) -> Response[str]:
     return page.show(
         "users/index.html",
         **context,
-        counts=await people_list.counts(db, page.scope, page.services.clock.now_ms()),
         places=await charger_list.places(db, page.scope),
         roles=[(role, page._(ROLE_WORDS[role])) for role in ROLES],
         states=[(state, page._(word)) for state, word in STATE_WORDS.items()],

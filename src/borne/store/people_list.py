@@ -83,18 +83,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tags: int
 
 
-class Page(msgspec.Struct, frozen=True):
-    """`total`: how many there are in all pages."""
-
-    entries: list[Entry]
-    total: int
-
-
 class Counts(msgspec.Struct, frozen=True):
     """How many members and open invitations somebody may see."""
 
     members: int
     invited: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """`total`: how many there are in all pages; `counts`: whatever is filtered, where that was asked for."""
+
+    entries: list[Entry]
+    total: int
+    counts: Counts | None = None
 
 
 # ---- who touches a location ------------------------------------------------------------------------------------------
@@ -241,14 +242,16 @@ def _joined(parts: Sequence[Select[Any]], shape: _Shape) -> Select[Any] | Compou
 
 
 @lru_cache(maxsize=256)
-def _ids(shape: _Shape) -> Select[Any]:
+def _ids(shape: _Shape, of_all: tuple[_Shape, _Shape] | None = None) -> Select[Any]:
     parts = [_members(shape), _invitations(shape)]
     if shape.sort == "name":  # each is in this order already, as far as it is needed
         parts = [_first(part, shape.descending) for part in parts]
     found = _joined(parts, shape).subquery()
     keys = {"name": (), "role": (found.c.rank,), "seen": (found.c.seen,)}[shape.sort]
     order = [key.desc() if shape.descending else key.asc() for key in (*keys, found.c.search, found.c.kind, found.c.id)]
-    chosen = select(found.c.kind, found.c.id, _total(shape).label("total")).order_by(*order)
+    totals: list[Any] = [_total(shape).label("total")]
+    totals += [_total(one).label(name) for one, name in zip(of_all or (), ("members", "invited"), strict=False)]
+    chosen = select(found.c.kind, found.c.id, *totals).order_by(*order)
     return chosen.limit(bindparam("most", type_=BigInteger)).offset(bindparam("skipped", type_=BigInteger))
 
 
@@ -327,9 +330,12 @@ _member_tags = (
 
 async def counts(db: Reader, scope: Scope, now_ms: int) -> Counts:
     """Count the members and the open invitations that somebody may see."""
-    shapes = [_shape(scope, Filter(state=state)) for state in ("active", "invited")]
-    (found,) = await db.all(_count(*shapes), _values(scope, Filter(), now_ms))
+    (found,) = await db.all(_count(*_all_shapes(scope)), _values(scope, Filter(), now_ms))
     return Counts(int(found[0]), int(found[1]))
+
+
+def _all_shapes(scope: Scope) -> tuple[_Shape, _Shape]:
+    return _shape(scope, Filter(state="active")), _shape(scope, Filter(state="invited"))
 
 
 async def page(
@@ -341,15 +347,21 @@ async def page(
     sort: Sort = "name",
     descending: bool = False,
     offset: int = 0,
+    with_counts: bool = False,
 ) -> Page:
-    """Return one page of PAGE_ROWS entries."""
+    """Return one page of PAGE_ROWS entries, by one statement that finds once who is here."""
     values = {**_values(scope, chosen, now_ms), "most": PAGE_ROWS, "skipped": offset, "needed": offset + PAGE_ROWS}
-    keys = await db.all(_ids(_shape(scope, chosen, sort, descending)), values)
+    # Of one location alone the counts would be of that location: they are of all that the scope sees.
+    of_all = _all_shapes(scope) if with_counts and chosen.location_id is None else None
+    keys = await db.all(_ids(_shape(scope, chosen, sort, descending), of_all), values)
     total = keys[0].total if keys else await db.value(_count(_shape(scope, chosen)), values) if offset else 0
     known = await _member_entries(db, scope, [row.id for row in keys if not row.kind])
     invited = await _invitation_entries(db, scope, [row.id for row in keys if row.kind])
     found = [invited.get(row.id) if row.kind else known.get(row.id) for row in keys]
-    return Page([entry for entry in found if entry is not None], int(total))
+    counted = Counts(int(keys[0].members), int(keys[0].invited)) if of_all and keys else None
+    if with_counts and counted is None:
+        counted = await counts(db, scope, now_ms)
+    return Page([entry for entry in found if entry is not None], int(total), counted)
 
 
 async def sees(db: Reader, scope: Scope, person_id: int, now_ms: int) -> bool:
