@@ -22,7 +22,7 @@ from borne.core.metering import SLOT_MS, Sample
 from borne.core.metering_fold import fold
 from borne.core.statistics import PricedSlot
 from borne.engine.clock import NowMs
-from borne.engine.metering_curves import Curves, within_bound
+from borne.engine.metering_curves import FEW, WRITTEN_EVERY_S, Curves, within_bound
 from borne.engine.metering_follow import Followed, Following
 from borne.engine.metering_match import ReadingRow, matched
 from borne.engine.metering_save import Raced, save
@@ -105,7 +105,7 @@ class Meter:
                 await self._mark_sometimes()
             except StoreError as error:
                 log.warning("sessions are measured later: %s", error)
-            await asyncio.sleep(min(LOOK_S, max(REST_S, RESTS * (loop.time() - began_s))))
+            await asyncio.sleep(rest_s(loop.time() - began_s))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_S)
             self._woken.clear()
@@ -114,7 +114,9 @@ class Meter:
         """Read what was stored and perhaps not measured before the last end."""
         marked = await settings.get(self._db, MARK)
         now_ms = self._clock.now_ms()
-        if marked is not None:  # the clock may have been set back since: by then it was later, or the mark is
+        if marked is None:
+            await self._mark(now_ms)
+        else:  # the clock may have been set back since: by then it was later, or the mark is
             await self._read(min(int(marked), now_ms - SAFE_MS - MARK_EVERY_MS), FOR_EVER_MS)
 
     async def read_again(self, from_ms: int, until_ms: int) -> None:
@@ -167,24 +169,25 @@ class Meter:
         now_s = asyncio.get_running_loop().time
         enough_s = now_s() + share_s
         for ids in self._slices(self._due(all_of_them)):
-            if now_s() > enough_s:
+            await self._measure_open(ids)
+            if now_s() >= enough_s:
                 self._woken.set()
                 break
-            await self._measure_open(ids)
         while changed := await store.dirty(self._db, WHOLE_SLICE):
             if not await self._measure(changed):
                 break
-        await self.write_curves(self._curves.due(now_s()), share_s * CURVES_SHARE)
+        patience_s = 0.0 if len(self._following) <= FEW else WRITTEN_EVERY_S
+        await self.write_curves(self._curves.due(now_s() - patience_s), share_s * CURVES_SHARE)
 
     async def write_curves(self, session_ids: Sequence[int], share_s: float = math.inf) -> None:
         """Write what waits for the curves of these sessions, in the order and for the time given."""
         now_s = asyncio.get_running_loop().time
         enough_s = now_s() + share_s
         for start in range(0, len(session_ids), WHOLE_SLICE):
-            if now_s() > enough_s:
-                break
             for thinned in await self._curves.write(session_ids[start : start + WHOLE_SLICE]):
                 self._following.take(thinned)
+            if now_s() >= enough_s:
+                break
 
     async def _take_in(self) -> None:
         """Gather what waits, and what there was no room for; if that fails it is read from the database later."""
@@ -229,6 +232,8 @@ class Meter:
     async def _measure(self, rows: Sequence[Row]) -> bool:
         """Measure these sessions and save them in one transaction; False when somebody else changed one meanwhile."""
         followed = [one for row in rows if (one := await self._follow(row)) is not None]
+        if len(self._following) + len(followed) <= FEW:
+            await self._curves.complete(followed)
         known = {one.session.id for one in followed}
         whole, late = await self._anew([row for row in rows if row.id not in known])
         try:
@@ -241,7 +246,7 @@ class Meter:
             self._curves.forget(done.session.id)
             self._following.begin(done)
         for going in followed:
-            self._curves.add(going.session.id, going.session.organisation_id, going.samples, now_s)
+            self._curves.add(going, now_s)
             self._following.go_on(going)
         for row in rows:
             self._samples.pop(row.id, None)
@@ -307,6 +312,11 @@ class Meter:
         sum_wh = before.energy_wh + energy_wh
         after = replace(before, energy_wh=sum_wh, price_micros=micros, feed_in_micros=feed_in_micros)
         return Late(row, now_ms, energy_wh, before, after, zone)
+
+
+def rest_s(took_s: float) -> float:
+    """How long to rest after a look that took so long."""
+    return min(LOOK_S, max(REST_S, RESTS * took_s))
 
 
 def _place(row: Row) -> Place:

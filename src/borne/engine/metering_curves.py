@@ -5,17 +5,17 @@ Until then they are here alone, and among the readings, from where they are read
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from borne.core.metering import Sample, order
+from borne.engine.metering_follow import Followed
 from borne.store import metering as store
 from borne.store.db import Database
 
 SAMPLES_MOST = 3_000  # of a session; one of ten days with a value every five minutes
-WRITTEN_EVERY_S = 120.0
-FEW = 50  # sessions that wait: then all are written, so that a page shows the last value
+WRITTEN_EVERY_S = 120.0  # where there are more
+FEW = 50  # open sessions: then no sample waits, and a page shows the last value
 
 
 class Curves:
@@ -30,11 +30,20 @@ class Curves:
         """When the oldest of what waits was received."""
         return min((one.oldest_ms for one in self._waiting.values()), default=None)
 
-    def add(self, session_id: int, organisation_id: int, samples: Sequence[Sample], now_s: float) -> None:
-        """Keep samples that were measured, in the order of their receipt."""
-        if samples:
-            waiting = self._waiting.setdefault(session_id, _Waiting(organisation_id, now_s))
-            waiting.samples += samples
+    async def complete(self, followed: Sequence[Followed]) -> None:
+        """Give sessions their whole curves, to be written with them."""
+        old = await store.curves(self._db, [one.session.id for one in followed])
+        for one in followed:
+            samples = self.whole(old, one.session.id, one.samples)
+            one.curve = samples if len(samples) <= SAMPLES_MOST else None
+
+    def add(self, followed: Followed, now_s: float) -> None:
+        """Keep the new samples of a session that was saved without its curve."""
+        row = followed.session
+        if followed.curve is not None:
+            self.forget(row.id)
+        elif followed.samples:
+            self._waiting.setdefault(row.id, _Waiting(row.organisation_id, now_s)).samples += followed.samples
 
     def whole(self, curves: Mapping[int, Sequence[Sample]], session_id: int, more: Sequence[Sample]) -> list[Sample]:
         """All samples of a session: of its curve, of those that wait, and these."""
@@ -45,13 +54,13 @@ class Curves:
         """The curve was written with all that waits."""
         self._waiting.pop(session_id, None)
 
-    def due(self, now_s: float) -> list[int]:
-        """The sessions whose curves are to be written now, who waits longest first."""
-        before_s = math.inf if len(self._waiting) <= FEW else now_s - WRITTEN_EVERY_S
+    def due(self, before_s: float) -> list[int]:
+        """The sessions whose samples wait since then, the longest first."""
         return [session_id for session_id, one in self._waiting.items() if one.since_s <= before_s]
 
     async def write(self, ids: Sequence[int]) -> list[int]:
         """Write the curves of these sessions. Returns those of which samples were left out, to keep within the bound."""
+        ids = [session_id for session_id in ids if session_id in self._waiting]
         old = await store.curves(self._db, ids)
         whole = {session_id: self.whole(old, session_id, ()) for session_id in ids}
         kept = {session_id: within_bound(samples) for session_id, samples in whole.items()}
@@ -88,9 +97,10 @@ def merged(old: Sequence[Sample], new: Sequence[Sample]) -> list[Sample]:
 
 def within_bound(samples: list[Sample]) -> list[Sample]:
     """Beyond the bound every other one in between is left out: the ends and the sums stay."""
-    if len(samples) <= SAMPLES_MOST or any(one.interval_wh is not None for one in samples):
-        return samples
-    return [*samples[: -SAMPLES_MOST // 2 : 2], *samples[-SAMPLES_MOST // 2 :]]
+    if len(samples) > SAMPLES_MOST and all(one.interval_wh is None for one in samples):
+        while len(samples) > SAMPLES_MOST:
+            samples = [*samples[: -SAMPLES_MOST // 2 : 2], *samples[-SAMPLES_MOST // 2 :]]
+    return samples
 
 
 def _receipt(sample: Sample) -> tuple[int, ...]:

@@ -77,6 +77,7 @@ class Followed:
         self.samples = samples  # the new ones
         self.before = kept.slots
         self.after = after
+        self.curve: list[Sample] | None = None  # all samples, if they are to be written now
         self.zone = zone_of(session.zone)
 
     def counted(self) -> tuple[Counted, Counted]:
@@ -99,6 +100,9 @@ class Following:
 
     def __init__(self) -> None:
         self._kept: dict[int, Kept] = {}  # who was measured longest ago is the first
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def __contains__(self, session_id: int) -> bool:
         return session_id in self._kept

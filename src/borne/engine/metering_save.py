@@ -28,7 +28,8 @@ async def save(tx: Transaction, whole: Sequence[Whole], followed: Sequence[Follo
     ):
         if count != saved:
             raise Raced
-    await store.save_curves(tx, [(one.session.id, one.session.organisation_id, one.samples) for one in whole])
+    curves = [(one, one.samples) for one in whole] + [(one, one.curve) for one in followed if one.curve is not None]
+    await store.save_curves(tx, [(one.session.id, one.session.organisation_id, samples) for one, samples in curves])
     done: list[Whole | Followed] = [*whole, *followed]
     await store.save_slots(tx, [(one.session.id, one.session.organisation_id, one.before, one.after) for one in done])
     await _save_sums(tx, done)

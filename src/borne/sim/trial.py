@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from borne.core import restart
-from borne.engine import metering, metering_curves
+from borne.engine import metering
 from borne.sim import checks, meters, rows, virtual_loop
 from borne.sim.checks import Report
 from borne.sim.founding import folder, template
@@ -109,7 +109,7 @@ def short_days() -> Iterator[None]:
         (restart, "FREE_WITHIN_MS"): SHORT_DAY_MS,
         (metering, "LOOK_S"): METER_LOOKS_S,
         (metering, "REST_S"): METER_LOOKS_S,
-        (metering_curves, "FEW"): 0,
+        (metering, "FEW"): 0,
     }
     saved = {(owner, name): getattr(owner, name) for owner, name in bent}
     for (owner, name), value in bent.items():
