@@ -41,7 +41,8 @@ def loads(plan: Plan) -> Iterator[Load]:
         for subject in (subjects.UNMETERED, subjects.PLAIN):
             yield "charging", subject, lambda s=subject: metering.charging(s, plan, *cores)
         yield "restarts", subjects.PLAIN, lambda: restarts(subjects.PLAIN, plan, *cores)
-    yield "sessions", subjects.PLAIN, lambda: metering.sessions(subjects.PLAIN, SERVER_CORE)
+    for subject in (subjects.PLAIN, subjects.POSTGRESQL):
+        yield "sessions", subject, lambda s=subject: metering.sessions(s, SERVER_CORE)
     yield "pages", subjects.PLAIN, lambda: pages(subjects.PLAIN, plan, *cores)
     for subject in (subjects.PLAIN, subjects.POSTGRESQL):
         yield "big", subject, lambda s=subject: big(s, plan, *cores)

@@ -14,31 +14,46 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from bench import measure
 from bench.generator import Generator
-from bench.scenarios import RATES, WARM_UP_S, Figure, Plan, pace, saturation
-from bench.stage import scratch_folder
+from bench.scenarios import Figure, Plan, pace, saturation
+from bench.stage import Running, scratch_folder
 from bench.subjects import POSTGRESQL, Subject
 from tests.support.postgres import running_server
 
 SESSIONS, LOCATIONS, PEOPLE = 400, 20, 200
 SAMPLES = (100, 500)  # of a session, one a minute
 AGAIN = 5
+EVERY_S = 10
+LONGER = 5  # than other loads: at these rates some thousand messages are to be seen
 MINUTE_MS = 60_000
 
 
 def charging(subject: Subject, plan: Plan, core: int, beside: int) -> Iterator[Figure]:
-    """Saturation and a fixed rate while every charger has a session: the same mix, meter values name their transaction."""
-    with subject.start(core, plan.large) as running, Generator(beside, running.ca_file) as generator:
-        generator.ask("open", file=str(running.chargers_file), first=0, count=plan.large, concurrency=plan.large)
-        generator.ask("charge")
-        time.sleep(WARM_UP_S)
-        for figure in (*saturation(running, generator, plan.large, plan.seconds),
-                       *pace(running, generator, RATES[0], plan.seconds * 2)):  # fmt: skip
-            name = {"cpu": "cpu_charging", "rate": "rate_charging", "p99": "p99_charging"}[figure.measure.split("_")[0]]
-            yield Figure(name, figure.subject, figure.value, figure.unit, figure.note)
+    """Every charger has a session, which its meter values name: as often as chargers say them, and as often as they can."""
+    for count in (plan.small, plan.large):
+        with subject.start(core, count) as running, Generator(beside, running.ca_file) as generator:
+            generator.ask("open", file=str(running.chargers_file), first=0, count=count, concurrency=count)
+            generator.ask("charge")
+            generator.ask("pace", rate=count / EVERY_S, seconds=EVERY_S)  # each session has a value, and is followed
+            generator.ask("paced")
+            yield from _as_often_as_chargers_do(running, generator, count, plan.seconds * LONGER)
+            if count == plan.large:
+                for figure in saturation(running, generator, count, plan.seconds):
+                    yield replace(figure, measure=f"{figure.measure.split('_')[0]}_charging")
+
+
+def _as_often_as_chargers_do(running: Running, generator: Generator, count: int, seconds: float) -> Iterator[Figure]:
+    """Latency and CPU a message where each charger says something every EVERY_S, four of five times what its meter says."""
+    before, rate = measure.cpu(running.pids), count // EVERY_S
+    (latency,) = pace(running, generator, rate, seconds)
+    used_s = measure.cpu(running.pids).cpu_s - before.cpu_s
+    yield replace(latency, measure=f"p99_charging_{count}")
+    note = f"of all its processes, at {rate} messages a second"
+    yield Figure(f"cpu_charging_{count}", running.name, used_s / (rate * seconds) * 1e6, "us", note)
 
 
 def sessions(subject: Subject, core: int) -> Iterator[Figure]:
