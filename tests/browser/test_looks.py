@@ -177,7 +177,7 @@ def test_colours_are_readable(browse, charger, scheme):
 # ---- without a mouse, without eyes -------------------------------------------------------------------------------
 
 
-def tab_to(page: Page, name: str, most: int = 40) -> None:
+def tab_to(page: Page, name: str, most: int = 50) -> None:
     """Press Tab until the focus is on what has this accessible name."""
     for _ in range(most):
         focused = page.evaluate(
