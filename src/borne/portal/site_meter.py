@@ -78,12 +78,10 @@ class Summed(msgspec.Struct, frozen=True):
     share: str
 
 
-def summed(page: PageView, slots: Sequence[SiteSlot]) -> Summed:
-    """Sums of slots, the own part of each counted by itself: what is fed in at noon is no use at night."""
-    own_wh, used_wh = sum(slot.own_wh for slot in slots), sum(slot.used_wh for slot in slots)
-    share = str(format_percent(own_wh / used_wh, locale=page.formats.locale)) if used_wh else "–"
-    energies = (sum(slot.import_wh for slot in slots), sum(slot.export_wh for slot in slots))
-    return Summed(*energies, sum(slot.solar_wh for slot in slots), share)
+def summed(page: PageView, imported: int, exported: int, solar: int, own: int) -> Summed:
+    """The own part of each slot is counted by itself: what is fed in at noon is no use at night."""
+    share = str(format_percent(own / (own + imported), locale=page.formats.locale)) if own + imported else "–"
+    return Summed(imported, exported, solar, share)
 
 
 async def lately(page: PageView, place: Row) -> Summed | None:
@@ -91,8 +89,8 @@ async def lately(page: PageView, place: Row) -> Summed | None:
     if place.site_until_ms is None:
         return None
     from_ms = place.site_until_ms - SHOWN_MS
-    slots = await store.between(page.services.db, place.organisation_id, place.id, from_ms, place.site_until_ms)
-    return summed(page, slots)
+    row = await store.sums(page.services.db, place.organisation_id, place.id, from_ms, place.site_until_ms)
+    return summed(page, row.import_wh, row.export_wh, row.solar_wh, row.own_wh)
 
 
 async def _location(page: PageView, location_id: int, action: Action) -> Row:
@@ -154,12 +152,19 @@ async def _look(page: PageView, place: Row, text: str) -> Response[str]:
         wrong=[],
         file=file,
         kept=kept,
-        sums=summed(page, file.slots),
+        sums=_summed_of(page, file.slots),
         from_ms=file.slots[0].slot_ms,
         until_ms=file.slots[-1].slot_ms + SLOT_MS,
         sessions=len(touched),
         text=Markup("\n") + text,  # browsers leave out the first line break of a text area
     )
+
+
+def _summed_of(page: PageView, slots: Sequence[SiteSlot]) -> Summed:
+    sums = (
+        sum(values) for values in zip(*((s.import_wh, s.export_wh, s.solar_wh, s.own_wh) for s in slots), strict=True)
+    )
+    return summed(page, *sums)
 
 
 def _column(page: PageView, problem: Problem) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, or_, select, update
 
 from borne.core.metering import SLOT_MS
 from borne.core.site_meter import SiteSlot
@@ -20,10 +20,12 @@ _between = (
     .where(*_here, S.slot_ms >= bindparam("from_ms"), S.slot_ms < bindparam("until_ms"))
     .order_by(S.slot_ms)
 )
+_own_wh = case((S.solar_wh > S.export_wh, S.solar_wh - S.export_wh), else_=0)  # core.site_meter.SiteSlot.own_wh
 _sums = select(
     func.count().label("slots"),
     func.min(S.slot_ms).label("first_ms"),
     *(func.coalesce(func.sum(S[name]), 0).label(name) for name in COLUMNS),
+    func.coalesce(func.sum(_own_wh), 0).label("own_wh"),
 ).where(*_here, S.slot_ms >= bindparam("from_ms"), S.slot_ms < bindparam("until_ms"))
 _reach = (
     update(locations)
@@ -44,7 +46,7 @@ async def between(db: Reader, organisation_id: int, location_id: int, from_ms: i
 
 
 async def sums(db: Reader, organisation_id: int, location_id: int, from_ms: int, until_ms: int) -> Row:
-    """slots, first_ms, import_wh, export_wh and solar_wh of a stretch of time."""
+    """slots, first_ms, import_wh, export_wh, solar_wh and own_wh of a stretch of time; own_wh: the own part of each slot."""
     wanted = {**_key(organisation_id, location_id), "from_ms": from_ms, "until_ms": until_ms}
     row = await db.first(_sums, wanted)
     assert row is not None
