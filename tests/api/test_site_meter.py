@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ async def test_bodies_that_are_none(site: Site, program: httpx.AsyncClient) -> N
         [value(import_wh="x")],
         [value(import_wh=None)],
         [5],
-        [value()] * 1_001,
+        [value()] * 701,
     )
     for values in bodies:
         assert (await send(site, program, *values)).status_code in {400, 413}, values[:1]
@@ -121,3 +122,11 @@ async def test_bodies_that_are_none(site: Site, program: httpx.AsyncClient) -> N
         answer = await program.post(f"/locations/{site.lyon_id}/site-meter", content=body)
         assert answer.status_code == 400
     assert await kept(site) == []
+
+
+async def test_a_week_is_one_request(site: Site, program: httpx.AsyncClient) -> None:
+    begun = datetime(2026, 3, 1, tzinfo=UTC)
+    week = [
+        value((begun + timedelta(minutes=15 * n)).isoformat(), 20_000_000, 20_000_000, export_wh=1) for n in range(672)
+    ]
+    assert (await send(site, program, *week)).json()["new"] == 672
