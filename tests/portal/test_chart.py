@@ -31,7 +31,8 @@ def test_labels_stand_below_their_bars() -> None:
     assert [(one.x, one.text) for one in few] == [(250, "d0"), (750, "d1")]
     many = scaled(points(*range(100)), 1, str).labels
     assert len(many) == 7
-    assert (many[0].text, many[-1].text) == ("d0", "d99")
+    assert (many[0].text, many[1].text, many[-1].text) == ("d9", "d24", "d99")
+    assert [one.text for one in scaled(points(*range(12)), 1, str).labels] == [f"d{n}" for n in range(1, 12, 2)]
     marked = scaled(points(*range(48)), 1, str, [(0, "Mon"), (24, "Tue")]).labels
     assert [(one.x, one.text) for one in marked] == [(10, "Mon"), (510, "Tue")]
 

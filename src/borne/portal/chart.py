@@ -116,15 +116,15 @@ def _title(point: Point) -> str:
 
 
 def _labels(points: Sequence[Point]) -> tuple[Label, ...]:
-    """Labels at even distances, the first and the last among them."""
-    last = len(points) - 1
-    shown = range(last + 1)
-    numbers = shown if last < LABELS_MOST else [round(n * last / (LABELS_MOST - 1)) for n in range(LABELS_MOST)]
-    return tuple(_label(len(points), number, points[number].label, n) for n, number in enumerate(numbers))
+    """Labels at even distances, the last among them."""
+    step = -(-len(points) // LABELS_MOST) or 1
+    numbers = list(range(len(points) - 1, -1, -step))
+    found = [_label(len(points), number, points[number].label, n) for n, number in enumerate(numbers)]
+    return tuple(reversed(found))
 
 
 def _label(count: int, number: int, text: str, n: int) -> Label:
-    """The `n`th label, below bar `number` of `count`. Where bars are narrow those at the edges hang from their sides."""
+    """A label, the `n`th from an end, below bar `number` of `count`; at the edges it hangs from a side where bars are narrow."""
     hangs = ""
     if count > LABELS_MOST:
         hangs = "first" if number == 0 else "last" if number == count - 1 else ""
