@@ -42,7 +42,7 @@ def statistics(subject: Subject, plan: Plan, core: int) -> Iterator[Figure]:
     with subject.start(core, 1) as running:
         admin(str(running.config), "create-user", "--email", ADMIN_EMAIL, "--password", PASSWORD, "--role", "admin")
         how_much = fill(running, "statistics", plan.summed)
-        for figure in (*questions(running, plan.requests), *looked_at(running, plan.requests // 2)):
+        for figure in (*questions(running, plan.requests // 3), *looked_at(running, plan.requests // 4)):
             yield replace(figure, note=f"{figure.note}; {how_much}")
 
 

@@ -74,9 +74,9 @@ def summed(
 
 def hinted(statement: Select[Any], table: Table, found_by: FoundBy | None) -> Select[Any]:
     """Have SQLite, which keeps no statistics of these tables, look up the few rows instead of walking through the period."""
-    if found_by is None:
-        return statement
     time = "day" if "day" in table.c else "month"
+    if found_by is None or list(table.primary_key)[1].name == found_by:
+        return statement
     return statement.with_hint(
         table, f"INDEXED BY {table.name}_organisation_id_{found_by}_{time}", dialect_name="sqlite"
     )

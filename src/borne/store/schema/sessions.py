@@ -142,8 +142,9 @@ session_slots = Table(
 )
 
 # Sums of the slots of all sessions, changed by the same transaction: by location and slot, by day, and by month, of which years
-# are made. Days and months lie together, so that a period of an organisation is one stretch of a table, and what is measured now
-# is written to few pages; the index finds those of one place, charger or person.
+# are made. Days lie together by time, so that a period of an organisation is one stretch of a table, and what is measured now is
+# written to few pages; the index finds those of one place, charger or person. Months of chargers and people, of which there are
+# few, lie by charger and person, so that they are added up as they are read.
 location_slots = Table(
     "location_slots",
     metadata,
@@ -203,8 +204,7 @@ charger_months = Table(
     int_("month"),
     int_("organisation_id"),
     *sums(),
-    PrimaryKeyConstraint("organisation_id", "month", "charger_id", "location_id"),
-    Index(None, "organisation_id", "charger_id", "month"),
+    PrimaryKeyConstraint("organisation_id", "charger_id", "location_id", "month"),
     sqlite_with_rowid=False,
 )
 
@@ -229,8 +229,7 @@ person_months = Table(
     int_("month"),
     int_("organisation_id"),
     *sums(),
-    PrimaryKeyConstraint("organisation_id", "month", "person_id", "location_id"),
-    Index(None, "organisation_id", "person_id", "month"),
+    PrimaryKeyConstraint("organisation_id", "person_id", "location_id", "month"),
     sqlite_with_rowid=False,
 )
 

@@ -91,8 +91,7 @@ charger_months = Table(
     _int("month"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("organisation_id", "month", "charger_id", "location_id"),
-    Index(None, "organisation_id", "charger_id", "month"),
+    PrimaryKeyConstraint("organisation_id", "charger_id", "location_id", "month"),
     sqlite_with_rowid=False,
 )
 
@@ -104,8 +103,7 @@ person_months = Table(
     _int("month"),
     _int("organisation_id"),
     *_sums(),
-    PrimaryKeyConstraint("organisation_id", "month", "person_id", "location_id"),
-    Index(None, "organisation_id", "person_id", "month"),
+    PrimaryKeyConstraint("organisation_id", "person_id", "location_id", "month"),
     sqlite_with_rowid=False,
 )
 
