@@ -24,12 +24,10 @@ from borne.core.tariff import (
     Fixed,
     Tariff,
     TimeOfUse,
-    cost_nanos,
     price_at,
     price_micros,
     problem_of,
     rounded,
-    slots_between,
 )
 from borne.engine.prices import Place, Prices
 from borne.store import energy_prices, site_meter
@@ -52,12 +50,12 @@ def cost(prices: Iterable[EnergyPrice], energy: Mapping[int, int], listed: Mappi
         assert price is not None
         micros = price_micros(price.tariff, slot_ms, PARIS, listed or {})
         assert micros is not None
-        total += cost_nanos(energy_wh, micros)
+        total += energy_wh * micros
     return total
 
 
 def even(since: str, until: str, slot_wh: int) -> dict[int, int]:
-    return dict.fromkeys(slots_between(ms(since), ms(until)), slot_wh)
+    return dict.fromkeys(range(ms(since), ms(until), SLOT_MS), slot_wh)
 
 
 # ---- by hand -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from borne.core.metering import SLOT_MS
-
 MINUTES_A_DAY = 1_440
 SLOT_MINUTES = 15
 NANOS_A_CENT = 10_000_000
@@ -115,11 +113,6 @@ def _falls_into(band: Band, minute: int, day: int) -> bool:
     return minute < band.until_minute and (day - 1) % 7 in band.days
 
 
-def cost_nanos(energy_wh: int, micros: int) -> int:
-    """What energy costs at a price, exactly: billionths of the currency."""
-    return energy_wh * micros
-
-
 def problem_of(tariff: Tariff) -> str | None:
     """A word for what is wrong with a tariff: band_minutes, band_days, band_empty; None when nothing is."""
     if not isinstance(tariff, TimeOfUse):
@@ -139,8 +132,3 @@ def rounded(amount: int, unit: int) -> int:
     """An integer in a larger unit, half away from nought: what a bill would say."""
     half = unit // 2
     return (abs(amount) + half) // unit * (1 if amount >= 0 else -1)
-
-
-def slots_between(from_ms: int, until_ms: int) -> range:
-    """The slots that a stretch of time touches."""
-    return range(from_ms // SLOT_MS * SLOT_MS, until_ms, SLOT_MS)

@@ -23,7 +23,6 @@ _between = (
 _own_wh = case((S.solar_wh > S.export_wh, S.solar_wh - S.export_wh), else_=0)  # core.site_meter.SiteSlot.own_wh
 _sums = select(
     func.count().label("slots"),
-    func.min(S.slot_ms).label("first_ms"),
     *(func.coalesce(func.sum(S[name]), 0).label(name) for name in COLUMNS),
     func.coalesce(func.sum(_own_wh), 0).label("own_wh"),
 ).where(*_here, S.slot_ms >= bindparam("from_ms"), S.slot_ms < bindparam("until_ms"))
@@ -46,7 +45,7 @@ async def between(db: Reader, organisation_id: int, location_id: int, from_ms: i
 
 
 async def sums(db: Reader, organisation_id: int, location_id: int, from_ms: int, until_ms: int) -> Row:
-    """slots, first_ms, import_wh, export_wh, solar_wh and own_wh of a stretch of time; own_wh: the own part of each slot."""
+    """slots, import_wh, export_wh, solar_wh and own_wh of a stretch of time; own_wh: the own part of each slot."""
     wanted = {**_key(organisation_id, location_id), "from_ms": from_ms, "until_ms": until_ms}
     row = await db.first(_sums, wanted)
     assert row is not None
