@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from borne.bus.memory import MemoryBus
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day_start_ms
@@ -26,7 +26,7 @@ from borne.sim.past import PastSession, past
 from borne.store import chargers, metering, organisations
 from borne.store.chargers import NewCharger
 from borne.store.schema import chargers as chargers_table
-from borne.store.schema import locations, sessions
+from borne.store.schema import location_slots, locations, sessions
 from tests.support.portal import Portal, log_in, running_portal
 
 pytestmark = pytest.mark.anyio
@@ -316,12 +316,16 @@ async def test_the_hour_that_comes_twice_is_told_apart(tmp_path: Path) -> None:
             await log_in(browser, CAMILLE)
             text = (await browser.get("/statistics?period=&since=2026-10-25&until=2026-10-25&by=hour")).text
             days = (await browser.get("/statistics?period=&since=2026-10-24&until=2026-10-26")).text
+            async with portal.db.transaction() as tx:
+                await tx.run(delete(location_slots))
+            expired = (await browser.get("/statistics?period=&since=2026-10-25&until=2026-10-25&by=hour")).text
     rows = dict(re.findall(r'<tr><th scope="row">([^<]*)</th><td class="right num">([\d.]+) kWh', text))
     assert len(rows) == 25
     charged = {hour: value for hour, value in rows.items() if value != "0"}
     assert charged == {"00:00": "1", "02:00 (GMT+02:00)": "2", "02:00 (GMT+01:00)": "4", "23:00": "8"}
     assert figures(text)[0] == "15 kWh"
     assert energies(days) == [0.5, 15.0, 0.3]
+    assert "no longer kept" in expired
 
 
 def test_how_a_period_is_cut() -> None:
