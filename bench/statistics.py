@@ -29,7 +29,7 @@ QUESTIONS: dict[str, Ask] = {
     "by_location": store.by_location,
     "by_charger": store.by_charger,
     "by_person": store.by_person,
-    "by_access_group": statistics_groups.by_access_group,
+    "by_access_group": statistics_groups.shown_by_access_group,
     "by_hour_of_week": lambda db, scope, chosen: store.by_hour_of_week(
         db, scope, month_of(chosen.from_day), month_of(chosen.until_day) + 1
     ),

@@ -105,6 +105,10 @@ async def test_groups_count_their_chargers(filled: Database) -> None:
     assert await by_group(scope()) == [("All", 1_700), ("Vans", 200)]
     assert await by_group(scope("admin", location_ids=(NANTES,))) == [("Vans", 200), ("All", 200)]
     assert len(await statistics_groups.by_access_group(filled, scope(), CHOSEN, 1)) == 1
+    rows = await statistics_groups.by_access_group(filled, scope(), CHOSEN)
+    shown = await statistics_groups.shown_by_access_group(filled, scope(), CHOSEN)
+    assert [[getattr(row, name) for name in shown[0]._fields] for row in rows] == [list(row) for row in shown]
+    assert set(statistics_groups.SHOWN) < set(shown[0]._fields)
 
 
 async def test_slots_of_a_charger_a_person_and_ones_own(database: Database) -> None:

@@ -203,7 +203,7 @@ async def rankings_of(page: PageView, view: View, most: int = RANKED) -> list[Ra
     if not view.is_own and view.charger_id is None and view.group_id is None:
         wanted.append((_("By user"), "person", _("erased person"), "user", statistics.by_person))
     if view.is_whole and view.groups:
-        by_group = statistics_groups.by_access_group
+        by_group = statistics_groups.by_access_group if most > RANKED else statistics_groups.shown_by_access_group
         wanted.append((_("By access group"), "group", _("gone"), "group", by_group))
     rows = await asyncio.gather(*(_rows(ask, db, scope, chosen, most) for *_rest, ask in wanted))
     return [
