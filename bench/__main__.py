@@ -74,7 +74,18 @@ def run(plan: Plan, only: list[str]) -> list[Figure]:
 
 def main() -> None:
     """Read the arguments, run, print and write."""
-    names = ["links-1000", "links-5000", "memory", "restarts", "pages", "big", "statistics", "history", "charging", "sessions"]
+    names = [
+        "links-1000",
+        "links-5000",
+        "memory",
+        "restarts",
+        "pages",
+        "big",
+        "statistics",
+        "history",
+        "charging",
+        "sessions",
+    ]
     names += LONG
     names += [s.name for s in (*subjects.SUBJECTS, subjects.UNMETERED)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
