@@ -14,7 +14,7 @@ from borne.core.tariff import EnergyPrice
 from borne.engine.metering_whole import Whole, cost_of, zone_of
 from borne.store.db import Row
 
-SESSIONS_MOST = 20_000  # some 3 KB each
+SESSIONS_MOST = 20_000  # some 2 KB each
 
 
 class Kept:
