@@ -291,30 +291,42 @@ def test_a_tenth_of_the_time_is_for_measuring_at_most() -> None:
     assert rest_s(3.0) == LOOK_S
 
 
+class Three:
+    """Three chargers with a session each, which are measured one at a time."""
+
+    def __init__(self, small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in (("SLICE", 1), ("WHOLE_SLICE", 1), ("CALM_S", 0.0)):
+            monkeypatch.setattr(engine_metering, name, value)
+        self.small = small
+        self.meter = meter_of(small)
+        self.ids: list[int] = []
+        self._known: list[tuple[int, int, str]] = []
+
+    async def begin(self) -> Meter:
+        small, house = self.small, self.small.house
+        for charger_id in await house.chargers(small.organisation_id, small.location_id, count=3, model="other"):
+            small.charger_id, small.epoch = charger_id, await house.connect(charger_id)
+            self._known.append((charger_id, small.epoch, await start(small)))
+            self.ids.append((await the_session(small)).id)
+            await self.meter.once()
+        return self.meter
+
+    async def say(self, wh: int) -> None:
+        small = self.small
+        for small.charger_id, small.epoch, transaction in self._known:
+            small.house.clock.pass_s(60)
+            await said(small, transaction, wh)
+
+
 async def test_a_crowd_is_measured_in_turn_who_waits_longest_first(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_metering, "SLICE", 1)
-    monkeypatch.setattr(engine_metering, "WHOLE_SLICE", 1)
-    monkeypatch.setattr(engine_metering, "CALM_S", 0.0)
-    house, meter, hints = small.house, meter_of(small), list[Hint]()
-    chargers = await house.chargers(small.organisation_id, small.location_id, count=3, model="other")
-    ids = []
-    for charger_id in chargers:
-        small.charger_id, small.epoch = charger_id, await house.connect(charger_id)
-        await start(small)
-        ids.append((await the_session(small)).id)
-        await meter.once()
+    house, three, hints = small.house, Three(small, monkeypatch), list[Hint]()
+    meter, ids = await three.begin(), three.ids
     house.bus.listen("session", hints.append)
     measured = []
     for wh in (2_000, 3_000):
-        for charger_id in chargers:
-            small.charger_id = charger_id
-            house.clock.pass_s(60)
-            row = await house.db.first(select(sessions).where(sessions.c.charger_id == charger_id))
-            assert row is not None
-            small.epoch = house.engine.room(charger_id).state.epoch  # type: ignore[union-attr]
-            await said(small, row.transaction, wh)
+        await three.say(wh)
         for _ in range(2):
             hints.clear()
             await meter.once(share_s=0.0)
@@ -325,3 +337,22 @@ async def test_a_crowd_is_measured_in_turn_who_waits_longest_first(
     total = await house.db.value(select(func.sum(sessions.c.energy_wh)))
     assert total == 3 * 2_000
     await assert_sums(small)
+
+
+async def test_one_that_cannot_be_measured_holds_up_nobody(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    three = Three(small, monkeypatch)
+    meter, measured = await three.begin(), Meter._measured
+
+    async def fails(meter: Meter, row: Row, samples: list[Sample], before: Any) -> Any:
+        if row.id == three.ids[0]:
+            raise ZeroDivisionError
+        return await measured(meter, row, samples, before)
+
+    monkeypatch.setattr(Meter, "_measured", fails)
+    await three.say(2_000)
+    with pytest.raises(ZeroDivisionError):
+        await meter.once(share_s=0.0)
+    for _ in range(2):
+        await meter.once(share_s=0.0)
+    rows = await small.house.db.all(select(sessions.c.id, sessions.c.energy_wh).order_by(sessions.c.id))
+    assert [row.energy_wh for row in rows if row.id in three.ids] == [None, 1_000, 1_000]

@@ -105,6 +105,8 @@ class Meter:
                 await self._mark_sometimes()
             except StoreError as error:
                 log.warning("sessions are measured later: %s", error)
+            except Exception:
+                log.exception("sessions could not be measured, they are tried again")
             await asyncio.sleep(rest_s(loop.time() - began_s))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_S)
@@ -224,6 +226,8 @@ class Meter:
             yield some
 
     async def _measure_open(self, ids: Sequence[int]) -> None:
+        for one in ids:  # behind the others, in case it fails
+            self._samples[one] = self._samples.pop(one)
         rows = await store.by_ids(self._db, ids)
         await self._measure(rows)
         for gone in {*ids} - {row.id for row in rows}:
