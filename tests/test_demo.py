@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
 
 from borne.demo import PASSWORD, PEOPLE
+from borne.demo.belongings import BUSINESS, CARS, GROUP, MARKET
 from borne.sim.demo_plan import demo_fleet_plan
 from tests.support.clicks import fields
 from tests.support.server import free_port, wait_until
@@ -40,12 +42,17 @@ def running_demo(folder: Path, **environment: str) -> Iterator[tuple[str, dict[s
         process.wait(20)
 
 
-def connected(url: str) -> int:
-    """How many of the Business organisation's chargers its super-admin sees connected."""
+def seen(url: str, *paths: str) -> list[str]:
+    """Pages as the Business organisation's super-admin sees them."""
     with httpx.Client(base_url=url, follow_redirects=True, timeout=20) as client:
         form = {**fields(client.get("/login").text), "email": PEOPLE[0].email, "password": PASSWORD}
         assert "/login" not in str(client.post("/login", data=form).url)
-        return client.get("/chargers").text.count("OCPP ")
+        return [client.get(path).text for path in paths]
+
+
+def connected(url: str) -> int:
+    """How many of the organisation's chargers are connected."""
+    return seen(url, "/chargers")[0].count("OCPP ")
 
 
 def expected() -> int:
@@ -58,6 +65,13 @@ def test_on_sqlite_beside_borne_admin(tmp_path: Path) -> None:
         said = (tmp_path / "log").read_text()
         assert all(person.email in said for person in PEOPLE)
         wait_until(lambda: connected(url) >= expected(), "the chargers connect", 40)
+        vehicles, reports, groups, lists, assumed = seen(
+            url, "/vehicles", "/reports", "/access-groups", "/price-lists", "/savings/assumptions"
+        )
+        assert all(car.name in unescape(vehicles) for car in CARS if car.organisation == BUSINESS)
+        assert (reports.count("/delete"), GROUP in unescape(groups), MARKET in lists, "Ember, 2024, FR" in assumed) == (
+            2, True, True, True,
+        )  # fmt: skip
         environment.pop("BORNE_PORTAL_PORT")
         words = ["admin", "add-charger", "--name", "N", "--model", "pulsar-plus", "--json"]
         done = subprocess.run(

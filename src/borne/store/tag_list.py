@@ -71,7 +71,9 @@ class NewTag(msgspec.Struct, frozen=True, kw_only=True):
 
 def _no_charger(*where: Condition) -> Condition:
     """No charger of the organisation is so. As a value: PostgreSQL would else look for all the people who have one."""
-    found: Select[Any] = select(literal_column("1")).where(beside(chargers.c.organisation_id) == _organisation_id, *where)
+    found: Select[Any] = select(literal_column("1")).where(
+        beside(chargers.c.organisation_id) == _organisation_id, *where
+    )
     return found.limit(1).scalar_subquery().is_(None)
 
 
