@@ -83,6 +83,7 @@ async def test_everything_of_the_scope_is_exported_once(filled: Database, monkey
         monkeypatch.setattr(session_export, "PAGE_ROWS", size)
         monkeypatch.setattr(session_export, "BARE_ROWS", size)
         assert await exported(filled, scope()) == [8, 7, 6, 5, 4, 3, 2, 1], size
+        assert await exported(filled, scope(), Filter(from_ms=2_000, to_ms=7_000)) == [6, 5, 4, 3, 2], size
     assert await exported(filled, scope("admin", location_ids=(LYON,))) == [8, 6, 4, 2]
     assert await exported(filled, scope("operator", location_ids=())) == []
     assert await exported(filled, scope("user")) == [2, 1]
@@ -116,6 +117,17 @@ async def test_what_a_charger_offered_and_did_in_a_session(filled: Database) -> 
     during = await events.during(filled, 103, 2, 9, ("status", "booted"), 10)
     assert [(one.at_ms, one.kind) for one in during] == [(5, "status"), (9, "booted")]
     assert len(await events.during(filled, 103, 2, 9, ("status", "booted"), 1)) == 1
+
+
+async def test_a_stretch_of_time_is_followed_by_time(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where many began at the same instant, or were known later than others that began after them."""
+    async with filled.transaction() as tx:
+        for key, started_ms in ((8, 3_000), (7, 3_000), (6, 3_000), (1, 9_000)):
+            await tx.run(sessions.update().where(sessions.c.id == key).values(started_ms=started_ms))
+    for size in (1, 2, 3, 100):
+        monkeypatch.setattr(session_export, "PAGE_ROWS", size)
+        monkeypatch.setattr(session_export, "BARE_ROWS", size)
+        assert await exported(filled, scope(), Filter(from_ms=3_000)) == [1, 5, 4, 8, 7, 6, 3], size
 
 
 async def test_states_badges_and_people(filled: Database) -> None:

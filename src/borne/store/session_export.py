@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, or_, select
 
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
@@ -78,14 +78,12 @@ _organisation = select(organisations.c.name).where(organisations.c.id == _organi
 
 @lru_cache(maxsize=256)
 def _page(shape: Shape) -> Select[Any]:
-    most = bindparam("most", type_=BigInteger)
-    return select(*_columns).select_from(_joined).where(*conditions(shape)).order_by(S.id.desc()).limit(most)
+    return _in_order(select(*_columns).select_from(_joined), shape)
 
 
 @lru_cache(maxsize=256)
 def _bare_page(shape: Shape) -> Select[Any]:
-    most = bindparam("most", type_=BigInteger)
-    return select(*(S[name] for name in COLUMNS)).where(*conditions(shape)).order_by(S.id.desc()).limit(most)
+    return _in_order(select(*(S[name] for name in COLUMNS)), shape)
 
 
 async def organisation_name(db: Reader, scope: Scope) -> str:
@@ -152,5 +150,20 @@ async def _followed(
             yield rows
         if len(rows) < most:
             return
-        values["before_id"] = rows[-1].id
+        values |= {"before_id": rows[-1].id, "before_ms": rows[-1].started_ms}
         shape = msgspec.structs.replace(shape, before=True)
+
+
+def _in_order(found: Select[Any], shape: Shape) -> Select[Any]:
+    """Newest first, after what the page before ended with. A stretch of time is followed by its index: by ids each page would
+    sort all of it."""
+    most = bindparam("most", type_=BigInteger)
+    if not (shape.since or shape.until):
+        return found.where(*conditions(shape)).order_by(S.id.desc()).limit(most)
+    found = found.where(*conditions(msgspec.structs.replace(shape, before=False)))
+    if shape.before:
+        before_ms: ColumnElement[int] = bindparam("before_ms")
+        found = found.where(
+            S.started_ms <= before_ms, or_(S.started_ms < before_ms, S.id < bindparam("before_id", type_=BigInteger))
+        )
+    return found.order_by(S.started_ms.desc(), S.id.desc()).limit(most)

@@ -194,7 +194,7 @@ async def page(db: Reader, scope: Scope, wanted: Filter, older: str = "", limit:
     runs, before_id = _place(older)
     ids: list[int] = []
     running = 0
-    for part in (True, False) if runs else (False,):
+    for part in _parts(wanted.kind, runs):
         if before_id is not None:
             values["before_id"] = before_id
         asked = msgspec.structs.replace(shape, runs=part, before=before_id is not None)
@@ -207,6 +207,13 @@ async def page(db: Reader, scope: Scope, wanted: Filter, older: str = "", limit:
         values.pop("before_id", None)
         before_id = None
     return Page(await _read(db, scope, ids), None)
+
+
+def _parts(kind: Kind | None, runs: bool) -> tuple[bool, ...]:
+    """Which parts can hold such sessions: those that run, those that are over. To look for one where none is reads them all."""
+    if kind is None:
+        return (True, False) if runs else (False,)
+    return (True,) if kind == "running" else (False,)
 
 
 def _place(older: str) -> tuple[bool, int | None]:
