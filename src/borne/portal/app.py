@@ -37,6 +37,7 @@ from borne.portal import (
     confirm,
     consents,
     dashboard,
+    dashboard_savings,
     driver,
     errors,
     exports,
@@ -194,6 +195,8 @@ def furnish(app: Litestar, services: Services) -> None:
             "limits": Limits(services.clock.now_ms),
             "live": live.Live(services.bus),
             "overviews": Overviews(services.db, services.bus),
+            "exports": exports.Exports(),
+            "dashboard_savings": dashboard_savings.Kept(),
             "providers": Providers(Outgoing(services.settings.private_providers), services.clock),
         }
     )

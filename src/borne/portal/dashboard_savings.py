@@ -36,7 +36,7 @@ class Saved(msgspec.Struct, frozen=True):
     is_fresh: bool
 
 
-class _Kept:
+class Kept:
     """What was computed, with when that was; the oldest leaves."""
 
     def __init__(self) -> None:
@@ -53,11 +53,8 @@ class _Kept:
         return value
 
 
-def _kept(page: PageView) -> _Kept:
-    state = page.request.app.state
-    if not hasattr(state, "dashboard_savings"):
-        state.dashboard_savings = _Kept()
-    return cast(_Kept, state.dashboard_savings)
+def _kept(page: PageView) -> Kept:
+    return cast(Kept, page.request.app.state.dashboard_savings)
 
 
 def _key(page: PageView) -> Any:

@@ -65,10 +65,7 @@ class Exports:
 
 def exports_of(page: Page) -> Exports:
     """Those of this app."""
-    state = page.request.app.state
-    if not hasattr(state, "exports"):
-        state.exports = Exports()
-    return cast(Exports, state.exports)
+    return cast(Exports, page.request.app.state.exports)
 
 
 async def watched(export: Export, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
