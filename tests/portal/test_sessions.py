@@ -112,10 +112,13 @@ async def whole(site: Site, transaction: str = "T1", name: str = "Quai 4", **sai
 
 async def test_the_list_shows_what_was_measured(site: Site) -> None:
     session_id = await whole(site)
-    page = await (await browser(site)).get("/sessions")
+    client = await browser(site)
+    page = await client.get("/sessions")
     assert "7.78 kWh €1.95 40 min Ended" in words(page)
     assert f'href="/sessions/{session_id}"' in page.text
     assert f'data-live="session:{session_id}"' not in page.text, "it is over"
+    page = await client.get(f"/sessions/{session_id}")
+    assert f'data-live="session:{session_id}"' in page.text, "it may have ended a moment before it is measured"
 
 
 async def test_a_session_that_runs_is_looked_at_again(site: Site) -> None:
