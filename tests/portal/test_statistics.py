@@ -241,6 +241,21 @@ async def test_utilisation_says_what_it_is_made_of(measured: Measured) -> None:
     assert "Revenue is not shown" in text
 
 
+async def test_of_very_many_chargers_rankings_come_after_the_page(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await page(measured, CAMILLE, "?period=7")
+    monkeypatch.setattr(statistics_page, "AT_ONCE_MOST", 1)
+    text, part = await page(measured, CAMILLE, "?period=7"), await page(measured, CAMILLE, "/rankings?period=7")
+    assert 'hx-get="/statistics/rankings?period=7"' in text
+    assert 'class="ranking"' not in text
+    assert "of=charger" in text  # the files are there at once
+    assert re.findall(r"<tbody>.*?</tbody>", part, re.DOTALL) == [
+        one for one in re.findall(r"<tbody>.*?</tbody>", whole, re.DOTALL) if "link-quiet" in one
+    ]
+    assert "/statistics/rankings" not in await page(measured, ZOE, "?period=7")  # their own are few
+
+
 async def test_of_very_many_chargers_utilisation_comes_after_the_page(
     measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

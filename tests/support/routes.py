@@ -137,6 +137,7 @@ POLICY: dict[str, Rule] = {
     "GET /dashboard/savings": Rule(STAFF),
     "GET /statistics": Rule(MEMBERS),
     "GET /statistics.csv": Rule(MEMBERS),
+    "GET /statistics/rankings": Rule(MEMBERS),
     "GET /statistics/utilisation": Rule(MEMBERS),
     "GET /reports": Rule(MEMBERS),
     "POST /reports": Rule(MEMBERS, 303, form={"about": "person", "format": "pdf"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response, get
@@ -20,8 +20,9 @@ from borne.store import charger_list, energy_prices, people_list, statistics, st
 from borne.store.db import Reader, Row
 from borne.store.statistics import RANKED, Chosen
 
+T = TypeVar("T")
 FOUND_MOST = 8
-AT_ONCE_MOST = 2_000  # chargers whose utilisation the page waits for; of more it comes after the page
+AT_ONCE_MOST = 2_000  # chargers whose utilisation and rankings the page waits for; of more they come after the page
 MANY_TIMES = 10
 
 
@@ -36,13 +37,14 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """A table of sums. `name` of the address's field that chooses a row, "" where rows choose nothing."""
+    """A table of sums, the most energy first."""
 
     title: str
-    field: str
-    rows: list[Row]
+    field: str  # of the address, that a row chooses
     gone: str  # what a row without a name is called
     kind: str  # of its file
+    ask: Any  # the question to store.statistics
+    rows: list[Row] = []
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -63,13 +65,13 @@ async def index(page: Page) -> Response[str]:
     db, scope = page.services.db, page.scope
     chosen, before = view.chosen(view.period), view.chosen(view.period.before())
     currency, is_mixed = await currency_of(page, view)
-    is_later = view.has_utilisation and (await overview(page)).counts.total > AT_ONCE_MOST
+    is_later = await _is_large(page, view)
     now, then, chart, rankings, used = await asyncio.gather(
         statistics.sums(db, scope, chosen),
         statistics.sums(db, scope, before),
         over_time(page, view, currency),
-        rankings_of(page, view),
-        _no_utilisation() if is_later else statistics_utilisation.of(page, view),
+        _later(rankings_wanted(page, view)) if is_later else rankings_of(page, view),
+        _later(None) if is_later or not view.has_utilisation else statistics_utilisation.of(page, view),
     )
     context: dict[str, Any] = {
         "view": view,
@@ -87,7 +89,7 @@ async def index(page: Page) -> Response[str]:
         "measure_word": page._(MEASURES[view.measure]),
         "grain_word": page._(GRAIN_WORDS[view.grain]),
         "heat": await heat(page, view) if view.is_whole and now.energy_wh else None,
-        "rankings": [one for one in rankings if one.rows],
+        "rankings": [one for one in rankings if one.rows or is_later],
         "narrowed": await _narrowed(page, view, rankings),
         "found": await _found(page, view),
         "hours_text": lambda duration_ms: hours_text(page, duration_ms),
@@ -95,12 +97,33 @@ async def index(page: Page) -> Response[str]:
     return page.show("statistics/index.html", **context)
 
 
-async def _no_utilisation() -> None:
-    return None
+async def _is_large(page: PageView, view: View) -> bool:
+    """Whether what reads sums of every charger or person comes after the page."""
+    is_narrow = view.is_own or view.charger_id is not None or view.person_id is not None
+    return not is_narrow and (await overview(page)).counts.total > AT_ONCE_MOST
+
+
+async def _later(instead: T) -> T:
+    return instead
+
+
+@get("/statistics/rankings", may="see_statistics")
+async def later_rankings(page: Page) -> Response[str]:
+    """The tables by place, charger, user and group, for a page that did not wait for them."""
+    view = await view_of(page)
+    currency, is_mixed = await currency_of(page, view)
+    return page.part(
+        "statistics/rankings.html",
+        view=view,
+        rankings=[one for one in await rankings_of(page, view) if one.rows],
+        currency=currency,
+        many_currencies=is_mixed,
+        hours_text=lambda duration_ms: hours_text(page, duration_ms),
+    )
 
 
 @get("/statistics/utilisation", may="see_statistics")
-async def later(page: Page) -> Response[str]:
+async def later_utilisation(page: Page) -> Response[str]:
     """The tile of the utilisation and what it is made of, for a page that did not wait for it."""
     used = await statistics_utilisation.of(page, await view_of(page))
     return page.part(
@@ -192,24 +215,29 @@ def _utilisation(page: PageView, used: Utilisation) -> Tile:
 # ---- rankings ------------------------------------------------------------------------------------------------------
 
 
-async def rankings_of(page: PageView, view: View, most: int = RANKED) -> list[Ranking]:
-    """By location, charger, user and group, as far as the view leaves something to rank; the first rows of each."""
-    db, scope, chosen, _ = page.services.db, page.scope, view.chosen(view.period), page._
-    wanted: list[tuple[str, str, str, str, Any]] = []
+def rankings_wanted(page: PageView, view: View, most: int = RANKED) -> list[Ranking]:
+    """By location, charger, user and group, as far as the view leaves something to rank; without rows."""
+    _ = page._
+    wanted: list[Ranking] = []
     if len(view.places) > 1:
-        wanted.append((_("By location"), "location", _("gone"), "location", statistics.by_location))
+        wanted.append(Ranking(_("By location"), "location", _("gone"), "location", statistics.by_location))
     if not view.is_own and view.person_id is None:
-        wanted.append((_("By charger"), "charger", _("a charger that is gone"), "charger", statistics.by_charger))
+        gone = _("a charger that is gone")
+        wanted.append(Ranking(_("By charger"), "charger", gone, "charger", statistics.by_charger))
     if not view.is_own and view.charger_id is None and view.group_id is None:
-        wanted.append((_("By user"), "person", _("erased person"), "user", statistics.by_person))
+        wanted.append(Ranking(_("By user"), "person", _("erased person"), "user", statistics.by_person))
     if view.is_whole and view.groups:
         by_group = statistics_groups.by_access_group if most > RANKED else statistics_groups.shown_by_access_group
-        wanted.append((_("By access group"), "group", _("gone"), "group", by_group))
-    rows = await asyncio.gather(*(_rows(ask, db, scope, chosen, most) for *_rest, ask in wanted))
-    return [
-        Ranking(title, field, found, gone, kind)
-        for (title, field, gone, kind, _ask), found in zip(wanted, rows, strict=True)
-    ]
+        wanted.append(Ranking(_("By access group"), "group", _("gone"), "group", by_group))
+    return wanted
+
+
+async def rankings_of(page: PageView, view: View, most: int = RANKED, kind: str | None = None) -> list[Ranking]:
+    """Those that are wanted, or the one of a kind; the first rows of each."""
+    db, scope, chosen = page.services.db, page.scope, view.chosen(view.period)
+    wanted = [one for one in rankings_wanted(page, view, most) if kind in (None, one.kind)]
+    rows = await asyncio.gather(*(_rows(one.ask, db, scope, chosen, most) for one in wanted))
+    return [msgspec.structs.replace(one, rows=found) for one, found in zip(wanted, rows, strict=True)]
 
 
 async def _rows(ask: Any, db: Reader, scope: Scope, chosen: Chosen, most: int) -> list[Row]:
@@ -257,4 +285,4 @@ async def _found(page: PageView, view: View) -> list[Choice] | None:
     return found
 
 
-ROUTES = [index, later]
+ROUTES = [index, later_rankings, later_utilisation]

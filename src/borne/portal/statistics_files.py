@@ -40,7 +40,7 @@ async def export(page: Page) -> Response[bytes]:
     if of == "time":
         rows = [(label, _cells(numbers, said)) for label, numbers in await _over_time(page, view)]
     else:
-        found = [one for one in await rankings_of(page, view, most=ROWS_MOST) if one.kind == of]
+        found = await rankings_of(page, view, most=ROWS_MOST, kind=of)
         if not found:
             raise NotFoundException
         rows = [(row.name or found[0].gone, _cells(_numbers(row), said)) for row in found[0].rows]
