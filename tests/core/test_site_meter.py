@@ -33,6 +33,8 @@ lines = st.lists(st.tuples(starts, minutes, cells, cells, cells).map(",".join), 
 @given(text=st.one_of(st.text(max_size=200), lines.map(lambda some: HEAD + some)))
 @example(text='[{"start": "2026-03-01T12:00Z", "import_wh": 1e308, "solar_wh": true}]')
 @example(text='[{"start": ["2026"], "minutes": {}, "import_wh": -' + "9" * 400 + ', "solar_wh": 1}]')
+@example(text='[{"start": "2026-03-01T12:00Z", "import_wh": 1' + "0" * 400 + ', "solar_wh": 1}]')
+@example(text='[{"start": "2026-03-01T12:00Z", "minutes": 1' + "0" * 400 + ', "import_wh": 1, "solar_wh": 1}]')
 @example(text="[" * 50_000)
 @example(text=HEAD + '"')
 def test_whatever_a_file_says(text: str) -> None:

@@ -94,7 +94,8 @@ class _BadCellError(ValueError):
         super().__init__(word)
         self.word: Word = word
         self.column = column
-        self.text = "" if text is None else f"{text:.6g}" if isinstance(text, int | float) else str(text)[:60]
+        # A whole number may be too large for a float.
+        self.text = "" if text is None else f"{text:.6g}" if isinstance(text, float) else str(text)[:60]
 
 
 def read(text: str, now_ms: int) -> SiteFile:
