@@ -20,7 +20,7 @@ from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day
 from borne.engine.metering import Meter
 from borne.engine.prices import Prices
 from borne.portal import statistics as statistics_page
-from borne.portal.periods import Period, grain_of, grains_of, hours, number_of_day, period_of, starts
+from borne.portal.periods import LONGEST_DAYS, Period, grain_of, grains_of, hours, number_of_day, period_of, starts
 from borne.sim.keep_past import Place, keep_past
 from borne.sim.past import PastSession, past
 from borne.store import chargers, metering, organisations
@@ -371,3 +371,5 @@ def test_periods() -> None:
         date(2023, 4, 1),
     )
     assert period_of("", "2024-01-01", "2024-01-31", today).days == 31
+    assert period_of("", "2150-01-01", "2150-01-02", today).key == "30", "what is yet to come is no period"
+    assert period_of("", "2000-01-01", "2199-01-01", today).days == LONGEST_DAYS + 1

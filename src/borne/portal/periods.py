@@ -102,9 +102,10 @@ def period_of(key: str, since: str, until: str, today: date) -> Period:
         case "year":
             return Period(key, today.replace(month=1, day=1), tomorrow)
     typed = _day(since), _day(until)
-    if key == "" and typed[0] and typed[1] and typed[0] <= typed[1]:
-        first = max(typed[0], typed[1] - timedelta(days=LONGEST_DAYS))
-        return Period("", first, min(typed[1], tomorrow) + timedelta(days=1))
+    if key == "" and typed[0] and typed[1]:
+        last = min(typed[1], tomorrow)
+        if typed[0] <= last:
+            return Period("", max(typed[0], last - timedelta(days=LONGEST_DAYS)), last + timedelta(days=1))
     return Period("30", today - timedelta(days=29), tomorrow)
 
 
