@@ -39,6 +39,8 @@ class Sweep(Beside):
                     await one()
             except StoreError as error:
                 log.warning("old rows stay for now: %s", error)
+            except Exception:
+                log.exception("old rows stay for now")
 
     async def once(self) -> None:
         """Delete all that is due, in slices."""
