@@ -77,6 +77,12 @@ TABLE = {
     ),
     "a repeat": (session(1_000, 8_000, 60), [sample(30, 5_000)] * 3, 7_000, ()),
     "a clock of 1970": (session(1_000, 8_000, 60), [Sample(at(30), 86_400_000, 5_000)], 7_000, ("clock",)),
+    "a clock that was never set": (session(1_000, 8_000, 60), [Sample(at(30), at(-300_000), 5_000)], 7_000, ("clock",)),
+    "intervals that no charger gives": (
+        session(None, None, 60),
+        [sample(15, None, interval_wh=2**52), sample(30, None, interval_wh=2**52)], None, ("intervals", "leap"),
+    ),
+    "a power that no charger has": (session(None, None, 60), [sample(0, power_w=2**52)], None, ("estimated", "leap")),
     "a clock years ahead": (session(1_000, 8_000, 60), [Sample(at(30), at(30) + 10**12, 5_000)], 7_000, ("clock",)),
     "late, after the stop": (session(1_000, 8_000, 60), [Sample(at(600), at(30), 5_000)], 7_000, ()),
 }
@@ -89,6 +95,12 @@ def test_what_chargers_do(name: str) -> None:
     found = measure(known, samples)
     assert (found.energy_wh, found.suspects) == (energy_wh, suspects)
     assert_sound(found)
+
+
+def test_a_clock_that_was_never_set_makes_no_session_of_years() -> None:
+    known = Metering(started_ms=T0, device_started_ms=1_609_459_200_000, meter_start_wh=1_000)
+    found = measure(known, [sample(30, 5_000)])
+    assert (found.start_ms, found.energy_wh, found.suspects) == (T0, 4_000, ("clock",))
 
 
 def test_energy_is_shared_evenly_over_the_quarters() -> None:

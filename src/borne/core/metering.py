@@ -42,7 +42,7 @@ DOUBTFUL: frozenset[Suspect] = frozenset(("stop_below_start", "register_fell", "
 MAX_W = 1_000_000  # no charger gives more; used where its own limit is not known
 SLACK_WH = 1_000  # a register may be late by so much
 AHEAD_MS = 300_000  # a charger's clock may be ahead of ours by this
-OLDEST_MS = 1_577_836_800_000  # 2020-01-01: a clock that was never set says 1970 or 2000
+OFFLINE_MOST_MS = 100 * 86_400_000  # before that a clock was never set: it says 1970, or when it was built
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -199,10 +199,12 @@ def _mean_powers(steps: Iterable[Step]) -> Iterator[tuple[int, int]]:
 
 
 def plausible_ms(device_ms: int | None, received_ms: int) -> int | None:
-    """The charger's time if it can be: not before 2020 and not ahead of its receipt (it may be long before: it was offline)."""
-    if device_ms is None or not OLDEST_MS <= device_ms <= received_ms + AHEAD_MS:
-        return None
-    return min(device_ms, received_ms)
+    """The charger's time if it can be: not ahead of its receipt, and before it by OFFLINE_MOST_MS at most."""
+    return min(device_ms, received_ms) if device_ms is not None and _can_be(device_ms, received_ms) else None
+
+
+def _can_be(device_ms: int, received_ms: int) -> bool:
+    return received_ms - OFFLINE_MOST_MS <= device_ms <= received_ms + AHEAD_MS
 
 
 def instant_ms(sample: Sample) -> int | None:
@@ -213,7 +215,7 @@ def instant_ms(sample: Sample) -> int | None:
     device_ms = sample.device_ms
     if device_ms is None:
         return sample.received_ms
-    return device_ms if OLDEST_MS <= device_ms <= sample.received_ms + AHEAD_MS else None
+    return device_ms if _can_be(device_ms, sample.received_ms) else None
 
 
 def _placed(
@@ -316,6 +318,14 @@ def _steps(
 ) -> list[Step]:
     if len(points) >= 2:
         return _register_steps(points, session.max_w, is_open=session.ended_ms is None, suspects=suspects)
+    steps = _said_steps(start_ms, end_ms, placed, suspects)
+    if sum(step.energy_wh for step in steps) > _most_wh(end_ms - start_ms + HOUR_MS, session.max_w):
+        suspects.add("leap")  # an interval may have begun before the session: an hour more
+    return steps
+
+
+def _said_steps(start_ms: int, end_ms: int, placed: Sequence[tuple[int, Sample]], suspects: set[Suspect]) -> list[Step]:
+    """Where no register says it."""
     intervals = [(at_ms, sample.interval_wh) for at_ms, sample in placed if sample.interval_wh is not None]
     if intervals:
         suspects.add("intervals")

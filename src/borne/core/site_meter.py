@@ -15,12 +15,13 @@ from typing import Literal
 
 import msgspec
 
-from borne.core.metering import OLDEST_MS, SLOT_MS
+from borne.core.metering import SLOT_MS
 from borne.core.table_file import BadFileError, FileWord, Rows, instant_ms, lacks_offset, rows_of
 
 LINES_MOST = 40_000  # a year of quarters of an hour, and some
 PROBLEMS_MOST = 100
 SLOT_WH_MOST = 25_000_000  # a connection of 100 MW
+OLDEST_MS = 1_577_836_800_000  # 2020-01-01
 AHEAD_MS = 120_000  # a program's clock may be ahead of ours by this
 SLACK_WH, SLACK_PERMILLE = 100, 20  # two meters differ by so much
 MINUTE_MS = 60_000
