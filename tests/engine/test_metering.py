@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from borne.core.facts import Booted, Metered, SessionEnded, SessionStarted
 from borne.core.readings import Reading
@@ -15,7 +15,7 @@ from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.metering import Meter
 from borne.engine.prices import Prices
 from borne.engine.statistics_check import check
-from borne.store import energy_prices
+from borne.store import energy_prices, erasure
 from borne.store.db import Row
 from borne.store.schema import (
     charger_days,
@@ -24,6 +24,7 @@ from borne.store.schema import (
     location_hours,
     location_slots,
     locations,
+    people,
     person_days,
     session_curves,
     session_slots,
@@ -354,3 +355,32 @@ async def test_readings_of_the_evse_alone_belong_to_its_open_session(small: Smal
     await house.engine.apply(fact)
     await meter.once(all_of_them=True)
     assert (await the_session(small)).energy_wh == 1_500
+
+
+@on_both
+async def test_who_is_erased_while_their_session_is_measured_is_in_no_sums(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, meter, anew = small.house, meter_of(small), Meter._anew
+    transaction = await start(small)
+    house.clock.pass_s(60)
+    await said(small, transaction, 1_100)
+    async with house.db.transaction() as tx:
+        person = {"name": "Léa", "email": "lea@a.test", "created_ms": 1}
+        person_id = await tx.insert(people, person)
+        await tx.run(update(sessions).values(person_id=person_id))
+
+    async def erased_meanwhile(meter: Meter, rows: Any) -> Any:
+        found = await anew(meter, rows)
+        if (row := await erasure.person(house.db, person_id)) is not None:
+            async with house.db.transaction() as tx:
+                await erasure.erase(tx, row, [small.organisation_id], 2)
+        return found
+
+    monkeypatch.setattr(Meter, "_anew", erased_meanwhile)
+    for _ in range(2):
+        await meter.once(all_of_them=True)
+    session = await the_session(small)
+    assert (session.person_id, session.measured_person_id, session.energy_wh) == (None, None, 100)
+    assert await house.db.value(select(func.count()).select_from(person_days)) == 0
+    await assert_sums(small)

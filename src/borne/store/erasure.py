@@ -141,6 +141,7 @@ _bare_session = across(
         tag=None,
         person_id=None,
         measured_person_id=None,
+        dirty=S.dirty + 1,  # whoever measures it at this moment, for the person still, does so again
         vehicle_id=None,
         start_key=bindparam("bare_key"),
         conflicts=func.replace(S.conflicts, bindparam("old_tag"), ERASED),
