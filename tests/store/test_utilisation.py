@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects import sqlite
 
 from borne.core.scope import Role, Scope
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot, day_start_ms
-from borne.store import metering, statistics_groups, statistics_slots, utilisation
+from borne.store import metering, savings, statistics_groups, statistics_slots, utilisation
 from borne.store.db import Database
 from borne.store.schema import (
     access_group_chargers,
@@ -144,3 +149,22 @@ async def test_slots_of_a_charger_a_person_and_ones_own(database: Database) -> N
     (first, _, last) = await statistics_slots.by_slot(database, scope("user"), SLOT_MS, 4 * SLOT_MS)
     assert (first.cost_nanos, first.unpriced_wh, first.solar_wh) == (60 * 5 + 40 * 2, 0, 40)
     assert (last.cost_nanos, last.unpriced_wh) == (80, 60)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("statement", "columns"),
+    [
+        (statistics_slots._slots(statistics_slots._Shape(True, False, True, True)), "(charger_id=?"),
+        (statistics_slots._slots(statistics_slots._Shape(False, True, True, True)), "(organisation_id=? AND person_id=?"),
+        (savings._sums(savings._Shape(own=True, limited=False, location=True)), "(organisation_id=? AND person_id=?"),
+    ],
+)  # fmt: skip
+async def test_one_charger_or_person_is_not_looked_for_among_all(
+    database: Database, statement: Any, columns: str
+) -> None:
+    """SQLite finds its sessions by these columns."""
+    bound = re.sub(r"__\[POSTCOMPILE_\w+\]|\?", "1", str(statement.compile(dialect=sqlite.dialect())))
+    plan = [row[-1] for row in await database.all(text(f"EXPLAIN QUERY PLAN {bound}"))]
+    assert plan[0].startswith("SEARCH sessions")
+    assert columns in plan[0]

@@ -12,6 +12,7 @@ from borne.core.savings import KIND, Assumption
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import assumptions, people, sessions, vehicles
+from borne.store.tenancy import beside
 
 S, V, A = sessions.c, vehicles.c, assumptions.c
 
@@ -28,19 +29,22 @@ def _sum(value: ColumnElement[Any], label: str) -> ColumnElement[Any]:
 
 @lru_cache(maxsize=8)
 def _sums(shape: _Shape) -> Select[Any]:
+    # Of one person: by their sessions, not by all of the time or of the location.
+    others = (S.started_ms, S.ended_ms, S.location_id)
+    started_ms, ended_ms, location_id = map(beside, others) if shape.own else others
     conditions = [
         S.organisation_id == bindparam("organisation_id"),
-        S.started_ms >= bindparam("from_ms"),
-        S.started_ms < bindparam("until_ms"),
+        started_ms >= bindparam("from_ms"),
+        started_ms < bindparam("until_ms"),
         S.energy_wh > 0,
-        S.ended_ms.is_not(None),
+        ended_ms.is_not(None),
     ]
     if shape.own:
         conditions.append(S.person_id == bindparam("person_id"))
     if shape.limited:
         conditions.append(S.location_id.in_(bindparam("location_ids", expanding=True)))
     if shape.location:
-        conditions.append(S.location_id == bindparam("location_id"))
+        conditions.append(location_id == bindparam("location_id"))
     priced, compared = S.cost_nanos.is_not(None), S.cost_nanos.is_not(None) & S.at_once_nanos.is_not(None)
     return (
         select(

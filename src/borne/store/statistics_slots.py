@@ -12,6 +12,7 @@ from borne.core.metering import SLOT_MS
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
 from borne.store.schema import session_slots, sessions
+from borne.store.tenancy import beside
 
 S, T = sessions.c, session_slots.c
 _organisation_id: ColumnElement[int] = bindparam("organisation_id")
@@ -26,8 +27,10 @@ class _Shape(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=16)
 def _slots(shape: _Shape) -> Select[Any]:
+    # By the sessions of the charger or the person, not by those of a location or of the organisation.
+    location_id = beside(S.location_id) if shape.charger or shape.person else S.location_id
     conditions = [
-        S.organisation_id == _organisation_id,
+        (beside(S.organisation_id) if shape.charger else S.organisation_id) == _organisation_id,
         T.organisation_id == _organisation_id,
         S.begun_ms < bindparam("until_ms"),
         S.over_ms > bindparam("from_ms"),
@@ -39,9 +42,9 @@ def _slots(shape: _Shape) -> Select[Any]:
     if shape.person:
         conditions.append(S.person_id == bindparam("person_id"))
     if shape.location:
-        conditions.append(S.location_id == bindparam("location_id"))
+        conditions.append(location_id == bindparam("location_id"))
     if shape.limited:
-        conditions.append(S.location_id.in_(bindparam("location_ids", expanding=True)))
+        conditions.append(location_id.in_(bindparam("location_ids", expanding=True)))
     begins = S.begun_ms - S.begun_ms % literal(SLOT_MS, BigInteger)
     grid_wh = T.energy_wh - T.solar_wh
     cost_nanos = grid_wh * func.coalesce(T.price_micros, 0) + T.solar_wh * func.coalesce(T.feed_in_micros, 0)
