@@ -11,7 +11,7 @@ import msgspec
 from borne.core import metering
 from borne.core.metering import Curve, Sample
 from borne.core.models import model_of
-from borne.core.session_limits import Limit, Offer, of_model, offered, over_ms
+from borne.core.session_limits import FLOWS_MA, Limit, Offer, of_model, offered, over_ms
 from borne.engine.metering_whole import metering_of
 from borne.portal import line_chart
 from borne.portal.frame import PageView
@@ -23,7 +23,6 @@ from borne.store.db import Reader, Row
 T = TypeVar("T")
 SHORT = 300  # samples that are drawn in some milliseconds; more are drawn on a thread
 LOOKED_AT = 240  # messages of a session in which an offer is looked for
-FLOWS_MA = 500
 TOLD_OVER_MS = 60_000  # a minute above the limit is worth a sentence
 
 

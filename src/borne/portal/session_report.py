@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+from borne.core.metering import HOUR_MS
 from borne.engine.mail import one_line
 from borne.engine.report_files import Document, Sheet, Table
 from borne.portal import instants
@@ -17,7 +18,6 @@ from borne.store.db import Row
 from borne.store.session_list import Filter
 
 ROWS_MOST = 5_000  # some seconds of a thread, and half a megabyte
-HOUR_MS = 3_600_000
 WIDTHS = (27, 25, 27, 26, 17, 17, 15)
 TEXTS = 4
 
