@@ -13,7 +13,7 @@ from tests.support.policy import in_ci, require, unavailable
 __all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 TESTS = Path(__file__).parent
-# Fast tests tell first. The browser's own come last: it stays open, and while it does its event loop holds the thread.
+# Fast tests tell first. The browser's own come last: while it is open its event loop holds the thread.
 SLOW, SIMULATED, BROWSER = 1, 2, 3
 SIM_TIMEOUT_S = 900
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 # ---- what all tests of a process share ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
-    """One Chromium: while it runs, its event loop holds this thread, so tests with loops of their own come before."""
+    """A Chromium for each file: while it runs, its event loop holds this thread, so tests with loops of their own come before."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium_path, args=list(chromium.FLAGS))
         yield running
@@ -148,9 +149,12 @@ class Browsing:
             except Error:
                 continue
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Leave every page. Contexts end with their Chromium: closing one now and then never returns."""
         for context in self.contexts:
-            context.close()
+            for page in context.pages:
+                with suppress(Error):
+                    page.goto("about:blank")
 
 
 @pytest.fixture
@@ -164,7 +168,7 @@ def browse(site: Site, browser: Browser, yard: Yard, request: pytest.FixtureRequ
     name = re.sub(r"\W+", "-", request.node.name)
     if report is None or report.failed or browsing.watch.surprises:
         browsing.photograph(name)
-    browsing.close()
+    browsing.leave()
     assert browsing.watch.surprises == []
 
 

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from borne.bus.port import Hint
 from borne.core.facts import Metered
@@ -20,7 +20,7 @@ from borne.engine.metering import LOOK_S, REST_S, RESTS, Meter, rest_s
 from borne.engine.metering_whole import metering_of, zone_of
 from borne.store import energy_prices
 from borne.store import metering as store
-from borne.store.db import Row
+from borne.store.db import BadValue, Row
 from borne.store.schema import (
     location_days,
     location_months,
@@ -218,7 +218,7 @@ async def test_one_that_changed_meanwhile_is_measured_again_and_nothing_of_the_f
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "by_ids", overtaken)
-        patch.setattr(store, "dirty", lambda db, most: asyncio.sleep(0, []))
+        patch.setattr(store, "dirty", lambda db, most, after_id: asyncio.sleep(0, []))
         await grown(small, meter, transaction, range(5, 6))
     assert (await the_session(small)).energy_wh == 400
     await meter.once()
@@ -350,9 +350,36 @@ async def test_one_that_cannot_be_measured_holds_up_nobody(small: Small, monkeyp
 
     monkeypatch.setattr(Meter, "_measured", fails)
     await three.say(2_000)
-    with pytest.raises(ZeroDivisionError):
-        await meter.once(share_s=0.0)
-    for _ in range(2):
+    for _ in range(3):
         await meter.once(share_s=0.0)
     rows = await small.house.db.all(select(sessions.c.id, sessions.c.energy_wh).order_by(sessions.c.id))
     assert [row.energy_wh for row in rows if row.id in three.ids] == [None, 1_000, 1_000]
+    monkeypatch.setattr(Meter, "_measured", measured)
+    await meter.once()
+    assert await small.house.db.value(select(sessions.c.energy_wh).where(sessions.c.id == three.ids[0])) is None
+    meter._put_off_s.clear()  # a minute later
+    await three.say(3_000)
+    await meter.once(all_of_them=True)
+    assert await small.house.db.value(select(sessions.c.energy_wh).where(sessions.c.id == three.ids[0])) == 2_000
+    await assert_sums(small)
+
+
+async def test_a_changed_session_that_cannot_be_measured_holds_up_no_other(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that ended wait in one queue, in the order of their ids."""
+    three = Three(small, monkeypatch)
+    meter, measured = await three.begin(), Meter._measured
+
+    async def fails(meter: Meter, row: Row, samples: list[Sample], before: Any) -> Any:
+        if row.id == three.ids[0]:
+            raise BadValue
+        return await measured(meter, row, samples, before)
+
+    monkeypatch.setattr(engine_metering, "WHOLE_SLICE", 8)
+    monkeypatch.setattr(Meter, "_measured", fails)
+    async with small.house.db.transaction() as tx:
+        await tx.run(update(sessions).values(dirty=1))
+    await meter.once()
+    found = await small.house.db.all(select(sessions.c.id, sessions.c.dirty).order_by(sessions.c.id))
+    assert {row.id: row.dirty for row in found if row.id in three.ids} == dict(zip(three.ids, (1, 0, 0), strict=True))

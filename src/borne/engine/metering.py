@@ -30,7 +30,7 @@ from borne.engine.metering_whole import Late, Whole, metering_of, zone_of
 from borne.engine.prices import Place, Prices
 from borne.store import metering as store
 from borne.store import settings, vehicles
-from borne.store.db import Database, Row, StoreError
+from borne.store.db import Broken, Busy, Database, DiskFull, Row, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ REST_S = 0.1  # at least, after each look: readings that come together are measu
 RESTS = 9  # times what a look took: a tenth of the time at most is for measuring
 SHARE_S = 0.02  # of a look, for open sessions; who waits longest goes first
 CURVES_SHARE = 0.25  # of that, for curves that wait to be written
+PUT_OFF_S = 60.0  # a session that could not be measured
 CALM_S = 1.0  # an open session is measured so often at most
 SLICE, WHOLE_SLICE = 32, 8  # sessions a transaction that are followed, or measured anew: some milliseconds
 WAITING_MOST = 200_000  # readings in memory; beyond that they are read from the database again
@@ -62,6 +63,7 @@ class Meter:
         self._woken = asyncio.Event()
         self._samples: dict[int, list[Sample]] = {}  # by session, not measured yet; who waits longest is the first
         self._measured_at_s: dict[int, float] = {}
+        self._put_off_s: dict[int, float] = {}  # by session: until when
         self._following = Following()
         self._curves = Curves(db)
         self._marked_ms = 0
@@ -175,9 +177,10 @@ class Meter:
             if now_s() >= enough_s:
                 self._woken.set()
                 break
-        while changed := await store.dirty(self._db, WHOLE_SLICE):
-            if not await self._measure(changed):
-                break
+        last_id = 0
+        while changed := await store.dirty(self._db, WHOLE_SLICE, last_id):
+            last_id = changed[-1].id
+            await self._measure_apart(changed)
         patience_s = 0.0 if len(self._following) <= FEW else WRITTEN_EVERY_S
         await self.write_curves(self._curves.due(now_s() - patience_s), share_s * CURVES_SHARE)
 
@@ -229,12 +232,30 @@ class Meter:
         for one in ids:  # behind the others, in case it fails
             self._samples[one] = self._samples.pop(one)
         rows = await store.by_ids(self._db, ids)
-        await self._measure(rows)
+        await self._measure_apart(rows)
         for gone in {*ids} - {row.id for row in rows}:
             self._samples.pop(gone, None)
 
-    async def _measure(self, rows: Sequence[Row]) -> bool:
-        """Measure these sessions and save them in one transaction; False when somebody else changed one meanwhile."""
+    async def _measure_apart(self, rows: Sequence[Row]) -> None:
+        """Measure these together, or if that fails each by itself: one that cannot be measured is put off, the others wait for
+        nothing. Raises StoreError where it is the database that fails."""
+        now_s = asyncio.get_running_loop().time()
+        rows = [row for row in rows if self._put_off_s.get(row.id, now_s) <= now_s]
+        try:
+            await self._measure(rows)
+        except (Busy, DiskFull, Broken):
+            raise
+        except Exception:
+            if len(rows) > 1:
+                for row in rows:
+                    await self._measure_apart([row])
+                return
+            log.exception("session %d could not be measured, it is tried again in a minute", rows[0].id)
+            self._put_off_s = {one: until_s for one, until_s in self._put_off_s.items() if until_s > now_s}
+            self._put_off_s[rows[0].id] = now_s + PUT_OFF_S
+
+    async def _measure(self, rows: Sequence[Row]) -> None:
+        """Measure these sessions and save them in one transaction; at the next look where somebody changed one meanwhile."""
         followed = [one for row in rows if (one := await self._follow(row)) is not None]
         if len(self._following) + len(followed) <= FEW:
             await self._curves.complete(followed)
@@ -244,7 +265,7 @@ class Meter:
             async with self._db.transaction() as tx:
                 await save(tx, whole, followed, late)
         except Raced:
-            return False
+            return
         now_s = asyncio.get_running_loop().time()
         for done in whole:
             self._curves.forget(done.session.id)
@@ -256,7 +277,6 @@ class Meter:
             self._samples.pop(row.id, None)
             self._measured_at_s[row.id] = now_s
             self._bus.publish(Hint("session", row.id, row.organisation_id, row.location_id, row.charger_id))
-        return True
 
     # ---- an open session that goes on --------------------------------------------------------------------------------
 
@@ -308,13 +328,16 @@ class Meter:
         slot_ms = now_ms // SLOT_MS * SLOT_MS
         before = next((one for one in slots if one.slot_ms == slot_ms), PricedSlot(slot_ms, 0, 0, 0, 0, None))
         zone = zone_of(row.zone)
-        micros, feed_in_micros = before.price_micros, before.feed_in_micros
-        if energy_wh and micros is None:
+        after = replace(before, energy_wh=before.energy_wh + energy_wh)
+        if energy_wh and before.price_micros is None:
             price = (await self._prices.of_slots(row.location_id, [slot_ms], zone)).get(slot_ms)
             if price is not None:
-                micros, feed_in_micros = price.micros, price.feed_in_micros
-        sum_wh = before.energy_wh + energy_wh
-        after = replace(before, energy_wh=sum_wh, price_micros=micros, feed_in_micros=feed_in_micros)
+                after = replace(
+                    after,
+                    price_micros=price.micros,
+                    feed_in_micros=price.feed_in_micros,
+                    is_provisional=int(price.is_provisional),
+                )
         return Late(row, now_ms, energy_wh, before, after, zone)
 
 

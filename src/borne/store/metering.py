@@ -49,7 +49,9 @@ _sessions = (
     .select_from(sessions.outerjoin(locations, locations.c.id == sessions.c.location_id))
     .order_by(sessions.c.id)
 )
-_dirty = across(_sessions.where(sessions.c.dirty > 0).limit(bindparam("most")), WHY)
+_dirty = across(
+    _sessions.where(sessions.c.dirty > 0, sessions.c.id > bindparam("after_id")).limit(bindparam("most")), WHY
+)
 _by_ids = across(_sessions.where(sessions.c.id.in_(bindparam("ids", expanding=True))), WHY)
 _of_chargers = select(
     sessions.c.id,
@@ -132,9 +134,9 @@ SLOT_COLUMNS = (
 )  # fmt: skip
 
 
-async def dirty(db: Reader, most: int) -> list[Row]:
-    """Sessions that changed since they were measured, with what measuring needs of them, their locations and chargers."""
-    return await db.all(_dirty, {"most": most})
+async def dirty(db: Reader, most: int, after_id: int = 0) -> list[Row]:
+    """Sessions that changed since they were measured, with what measuring needs of them and their locations, by id."""
+    return await db.all(_dirty, {"most": most, "after_id": after_id})
 
 
 async def by_ids(db: Reader, ids: Sequence[int]) -> list[Row]:
