@@ -20,9 +20,10 @@ from borne.store.db import Database, create_database
 from borne.store.statistics import Chosen
 
 Ask = Callable[[Database, Scope, Chosen], Awaitable[object]]
-MONTH = ("/statistics", "/statistics?location={location}", "/statistics?group={group}", "/dashboard")
+MONTH = ("/statistics", "/statistics?location={location}", "/statistics?group={group}", "/statistics/rankings",
+         "/dashboard")  # fmt: skip
 YEAR = ("/statistics?period=12", "/statistics?period=12&location={location}", "/statistics?period=12&group={group}",
-        "/statistics?period=year")  # fmt: skip
+        "/statistics?period=year", "/statistics/rankings?period=12")  # fmt: skip
 QUESTIONS: dict[str, Ask] = {
     "sums": store.sums,
     "by_month": store.by_month,

@@ -58,6 +58,7 @@ site_slots = Table(
     int_("export_wh"),
     int_("solar_wh"),
     PrimaryKeyConstraint("organisation_id", "location_id", "slot_ms"),
+    Index(None, "organisation_id", "slot_ms"),  # for what is too old
     sqlite_with_rowid=False,
 )
 

@@ -33,5 +33,6 @@ def upgrade() -> None:
         PrimaryKeyConstraint("organisation_id", "location_id", "slot_ms", name="site_slots_pk"),
         sqlite_with_rowid=False,
     )
+    op.create_index("site_slots_organisation_id_slot_ms", "site_slots", ["organisation_id", "slot_ms"])
     op.add_column("locations", _int("site_until_ms", null=True))
     op.create_index(INDEX, "sessions", ["organisation_id", "location_id", "ended_ms"])
