@@ -11,8 +11,7 @@ DATABASE_URL ?=
 BORNE_SEEDS ?= 100
 # More words for the program behind a target: make test ARGS="-k restart"
 ARGS ?=
-# Three on two cores: tests of the browser and of kills wait as much as they work.
-WORKERS ?= 3
+WORKERS ?= 2
 LOCALE := src/borne/portal/locale
 export BORNE_SEEDS
 

@@ -92,7 +92,8 @@ def test_r11_killed_at_each_step_of_a_restart(step: str, site: Site, yard: Yard,
     elif step != "ended":
         wait_until(lambda: state_of(site, charger).get("verdict"), "a verdict", 40)
     assert state_of(site, charger).get("verdict") in verdicts
-    assert charger.resets == 1, "never a second Reset"
+    # What was committed as sent may not have left any more when the server was killed; it is never sent again.
+    assert charger.resets == 1 or (step == "sent" and charger.resets == 0), "never a second Reset"
 
 
 def test_killed_while_a_batch_runs(site: Site, yard: Yard, boss: httpx.Client) -> None:

@@ -127,6 +127,7 @@ def has_hue(element: Locator, word: str) -> None:
 
 def overflows(page: Page) -> float:
     """By how many pixels a page is wider than its window."""
+    page.wait_for_load_state()
     return float(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
