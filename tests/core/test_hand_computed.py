@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from borne.core.metering import SLOT_MS, Measured, Metering, Sample, measure
+from borne.core.metering import Measured, Metering, Sample, measure
+from borne.core.metering_slots import SLOT_MS
 from borne.core.pricing import priced, to_ask
 from borne.core.site_meter import SiteSlot
 from borne.core.statistics import EPOCH, NOT_COUNTED, SUMS, Changes, Counted, PricedSlot

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borne.core.metering import HOUR_MS, SLOT_MS, Measured, Metering, Sample, curve, measure
+from borne.core.metering import Measured, Metering, Sample, curve, measure
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 
 T0 = 1_790_000_200_000  # 100 s into a slot
 KW = 1_000

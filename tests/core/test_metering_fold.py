@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from borne.core.metering import SLOT_MS, Measured, Metering, Sample, Slot, measure
+from borne.core.metering import Measured, Metering, Sample, measure
 from borne.core.metering_fold import Fold, fold
+from borne.core.metering_slots import SLOT_MS, Slot
 
 T0 = 1_790_000_100_000  # on the edge of a slot
 FIRST = 1_000_000

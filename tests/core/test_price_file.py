@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 from borne.core.price_file import LINES_MOST, Problem, read
 
 

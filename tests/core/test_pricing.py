@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from borne.core.metering import Slot
+from borne.core.metering_slots import Slot
 from borne.core.pricing import priced, to_ask
 from borne.core.site_meter import SiteSlot
 from borne.core.statistics import PricedSlot

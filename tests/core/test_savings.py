@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 from borne.core.savings import (
     USUAL,
     Assumption,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.site_meter import SLOT_WH_MOST, SiteSlot, read, slots_of, solar_of
 
 NOW_MS = 1_800_000_000_000

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from borne.core.metering import SLOT_MS, Slot
+from borne.core.metering_slots import SLOT_MS, Slot
 from borne.core.site_meter import SiteSlot
 from borne.core.statistics import PricedSlot
 from borne.core.tariff import (

@@ -11,7 +11,8 @@ from sqlalchemy import func, select, update
 
 from borne.bus.port import Hint
 from borne.core.facts import Metered
-from borne.core.metering import HOUR_MS, Sample, measure
+from borne.core.metering import Sample, measure
+from borne.core.metering_slots import HOUR_MS
 from borne.core.readings import Reading
 from borne.core.statistics import local, month_of
 from borne.core.tariff import EnergyPrice, Fixed

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from borne.bus.port import Hint
 from borne.core import price_file
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.engine import outgoing, price_lists
 from borne.engine.jobs import Jobs
 from borne.engine.outgoing import Outgoing

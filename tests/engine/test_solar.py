@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from borne.core.actor import BORNE
 from borne.core.facts import Metered, SessionEnded, SessionStarted
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.price_file import PriceFile
 from borne.core.readings import Reading
 from borne.core.site_meter import SiteSlot

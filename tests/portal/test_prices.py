@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.tariff import Band, Dynamic, Fixed, TimeOfUse
 from borne.engine import measure_again
 from borne.store import energy_prices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.site_meter import SiteSlot
 from borne.store import organisations, site_meter
 from borne.store.db import Database

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.scope import Scope
 from borne.core.statistics import NOT_COUNTED, Changes, Counted, PricedSlot
 from borne.store import metering

@@ -16,10 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from borne.core.metering_slots import HOUR_MS as HOUR_MS  # noqa: PLC0414 - part of what this file offers
-from borne.core.metering_slots import SLOT_MS as SLOT_MS  # noqa: PLC0414
-from borne.core.metering_slots import Slot as Slot  # noqa: PLC0414
-from borne.core.metering_slots import Slots, mean_w
+from borne.core.metering_slots import HOUR_MS, Slot, Slots, mean_w
 
 Suspect = Literal[
     "stop_below_start",  # the last register value lies below the first, and nothing explains it

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 from borne.core.money import MICROS
 from borne.core.table_file import BadFileError, Rows, instant_ms, lacks_offset, rows_of
 

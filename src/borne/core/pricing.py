@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from borne.core.metering import Slot
+from borne.core.metering_slots import Slot
 from borne.core.site_meter import SiteSlot, solar_of
 from borne.core.statistics import PricedSlot
 from borne.core.tariff import SlotPrice

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import msgspec
 from msgspec.structs import replace
 
-from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 from borne.core.site_meter import SiteSlot, solar_of
 from borne.core.statistics import PricedSlot
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.table_file import BadFileError, FileWord, Rows, instant_ms, lacks_offset, rows_of
 
 LINES_MOST = 40_000  # a year of quarters of an hour, and some

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from borne.core.metering import HOUR_MS
+from borne.core.metering_slots import HOUR_MS
 from borne.core.models import model_of
 
 VOLTS = 230  # of a phase

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from borne.core.actor import BORNE
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.savings import GRID_G_KWH_2024, KIND, Assumption
 from borne.core.tariff import Dynamic, EnergyPrice
 

@@ -10,7 +10,7 @@ from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from borne.core.actor import BORNE
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.site_meter import SiteSlot
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from borne.bus.port import Bus, Hint
 from borne.core.actor import Actor
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.tariff import EnergyPrice, Fixed
 from borne.engine.audit import About, Audit
 from borne.engine.clock import NowMs

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import msgspec
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.store import jobs
 from borne.store import measure_again as store
 from borne.store.db import Database, Transaction

@@ -18,9 +18,11 @@ from msgspec.structs import replace
 
 from borne.bus.port import Bus, Hint
 from borne.core import metering as rules
-from borne.core.metering import SLOT_MS, Sample
+from borne.core.metering import Sample
 from borne.core.metering_fold import fold
+from borne.core.metering_slots import SLOT_MS
 from borne.core.statistics import PricedSlot
+from borne.engine.beside import Beside
 from borne.engine.clock import NowMs
 from borne.engine.metering_curves import FEW, WRITTEN_EVERY_S, Curves, within_bound
 from borne.engine.metering_follow import Followed, Following
@@ -50,8 +52,10 @@ MARK_EVERY_MS = 30_000
 FOR_EVER_MS = 2**62
 
 
-class Meter:
-    """Measures sessions. `take` is the only part that the hot path calls."""
+class Meter(Beside):
+    """Measures sessions. `take` is the only part that the hot path calls. What is not measured at its end is read again."""
+
+    task_name = "metering"
 
     def __init__(self, db: Database, bus: Bus, clock: NowMs, prices: Prices) -> None:
         self._db = db
@@ -67,7 +71,6 @@ class Meter:
         self._following = Following()
         self._curves = Curves(db)
         self._marked_ms = 0
-        self._task: asyncio.Task[None] | None = None
 
     def take(self, rows: list[ReadingRow]) -> None:
         """Readings that were committed. Never blocks, never fails."""
@@ -81,17 +84,6 @@ class Meter:
         """What was received since then is to be read from the database."""
         known = () if self._missed_from_ms is None else (self._missed_from_ms,)
         self._missed_from_ms = min((*known, *received_ms), default=None)
-
-    def start(self) -> None:
-        """Begin. Needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="metering")
-
-    async def stop(self) -> None:
-        """End; what is not measured yet is read again at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     # ---- when --------------------------------------------------------------------------------------------------------
 

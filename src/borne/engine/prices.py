@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from borne.core.metering import SLOT_MS, Slot
+from borne.core.metering_slots import SLOT_MS, Slot
 from borne.core.pricing import priced, to_ask
 from borne.core.site_meter import SiteSlot
 from borne.core.statistics import PricedSlot

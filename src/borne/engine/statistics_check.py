@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.statistics import EPOCH, NOT_COUNTED, SUMS, Changes, Counted, PricedSlot, first_day, month_of
 from borne.engine.metering_whole import zone_of
 from borne.store import metering

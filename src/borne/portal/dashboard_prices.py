@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel.dates import format_datetime
 
-from borne.core.metering import HOUR_MS, SLOT_MS
+from borne.core.metering_slots import HOUR_MS, SLOT_MS
 from borne.core.tariff import Dynamic, price_micros
 from borne.portal.frame import PageView
 from borne.portal.price_words import per_kwh

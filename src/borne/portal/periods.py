@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from borne.core.metering import HOUR_MS
+from borne.core.metering_slots import HOUR_MS
 from borne.core.statistics import EPOCH, day_start_ms
 from borne.portal.language import N_
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.money import MICROS, micros_of
 from borne.core.statistics import day_start_ms, local
 from borne.core.tariff import MINUTES_A_DAY, Band, Dynamic, Fixed, Tariff, TimeOfUse, problem_of

@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from borne.bus.port import Hint
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.price_file import PriceFile, Problem, Word, read
 from borne.engine.audit import About
 from borne.engine.outgoing import FetchError, Outgoing, Why

@@ -12,7 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from borne.core import policy
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.policy import Action
 from borne.core.tariff import EnergyPrice
 from borne.engine.audit import About

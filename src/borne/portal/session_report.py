@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from borne.core.metering import HOUR_MS
+from borne.core.metering_slots import HOUR_MS
 from borne.engine.mail import one_line
 from borne.engine.report_files import Document, Sheet, Table
 from borne.portal import instants

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from borne.core import policy
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.policy import Action
 from borne.core.site_meter import LINES_MOST, Problem, SiteFile, SiteSlot, Word, read
 from borne.engine.measure_again import ranges_of

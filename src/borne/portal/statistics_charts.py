@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel.dates import format_date, format_datetime, get_day_names
 
-from borne.core.metering import HOUR_MS
+from borne.core.metering_slots import HOUR_MS
 from borne.core.statistics import day_start_ms
 from borne.portal.chart import Chart, Point, scaled, shade
 from borne.portal.formats import Formats

@@ -13,7 +13,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from borne.core.cells import neutral
-from borne.core.metering import HOUR_MS
+from borne.core.metering_slots import HOUR_MS
 from borne.core.statistics import SUMS, day_start_ms
 from borne.portal.frame import Page, PageView
 from borne.portal.periods import hours, number_of_day

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from borne.core.actor import BORNE
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.price_file import PriceFile
 from borne.core.site_meter import SiteSlot
 from borne.core.tariff import Dynamic, EnergyPrice

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import bindparam, case, delete, func, or_, select, update
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.site_meter import SiteSlot
 from borne.store.db import Reader, Row, Transaction
 from borne.store.schema import locations, site_slots

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, func, literal, select
 
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.scope import Scope
 from borne.store.db import Reader, Row
 from borne.store.schema import session_slots, sessions

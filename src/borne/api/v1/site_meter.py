@@ -15,7 +15,7 @@ from borne.api.sign_in import SignedIn, address_in, services_of
 from borne.api.v1.words import instant
 from borne.core import policy
 from borne.core.actor import Actor
-from borne.core.metering import SLOT_MS
+from borne.core.metering_slots import SLOT_MS
 from borne.core.site_meter import Problem, Word, slots_of
 from borne.engine.site_meter import GoneError
 from borne.store import locations
